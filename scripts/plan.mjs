@@ -1,0 +1,62 @@
+// Decides what the set-up has to do from what was found on the machine. Pure: it runs nothing and looks at nothing, so that its decisions
+// are tested for machines that nobody has at hand (tests/node/plan.test.mjs).
+//
+// I1  A machine on which everything was found gets an empty plan.
+// I2  What only a person can do never hides what the set-up itself can do: both are in the plan, the person's part last.
+// I3  Every step says what it is for in its `why`.
+
+import { crates, debianRust, linker, programs, rustMinorMin } from './tools.mjs'
+
+/**
+ * @typedef {object} Facts
+ * @property {'linux' | 'darwin' | 'win32'} platform
+ * @property {boolean} apt              apt-get is there and we may use it (root, or sudo without a password)
+ * @property {boolean} rustup           rustup is there
+ * @property {number | undefined} rust  minor version of the Rust in PATH (95 for 1.95)
+ * @property {boolean} rustupTried      `rustup target add` was tried in this run and brought no target
+ * @property {boolean} wasmTarget       some rustc on this machine links a wasm32 library
+ * @property {boolean} debianRust       Debian's rustc, cargo and library source are installed
+ * @property {boolean} linker           wasm-ld is installed
+ * @property {Record<string, string | undefined>} programs
+ * @property {Record<string, string | undefined>} crates  version found, by command
+ * @property {boolean} modules          node_modules is what the lock file asks for
+ */
+
+/** @typedef {{ kind: 'rustup' | 'std' | 'npm', why: string } | { kind: 'apt', choices: string[][], why: string } |
+ *    { kind: 'cargo', command: string, crate: string, version: string, why: string } | { kind: 'person', what: string, say: string, why: string }} Step */
+
+/** @param {Facts} facts @param {'build' | 'test'} scope @returns {Step[]} */
+export function plan(facts, scope) {
+  const steps = []
+  const persons = []
+  const person = (what, why, say) => persons.push({ kind: 'person', what, why, say })
+  const wanted = (need) => need.for === 'build' || scope === 'test'
+
+  if (facts.rust === undefined || facts.rust < rustMinorMin) {
+    const found = facts.rust === undefined ? 'no Rust' : `Rust 1.${facts.rust}`
+    person('rust', `compiles everything (${found} was found, 1.${rustMinorMin} is needed)`, facts.rustup ? 'run: rustup update stable' : 'install it as https://rustup.rs says')
+  }
+  for (const [name, need] of Object.entries(programs)) {
+    if (!wanted(need) || facts.programs[name] !== undefined) continue
+    if (facts.apt) steps.push({ kind: 'apt', choices: need.apt, why: `${name}: ${need.why}` })
+    else person(name, need.why, advice(facts, need.person, need.apt))
+  }
+  if (!facts.wasmTarget) {
+    const why = 'wasm32-unknown-unknown: the standard library for the browser'
+    if (facts.rustup && !facts.rustupTried) steps.push({ kind: 'rustup', why })
+    else if (facts.platform === 'linux' && (facts.apt || facts.debianRust)) {
+      if (!facts.debianRust) steps.push({ kind: 'apt', choices: [debianRust], why: 'rust for wasm: rustup could not give the target' })
+      if (!facts.linker) steps.push({ kind: 'apt', choices: linker.apt, why: 'lld: links wasm for that Rust' })
+      steps.push({ kind: 'std', why })
+    } else person('wasm32-unknown-unknown', why, 'run: rustup target add wasm32-unknown-unknown')
+  }
+  if (!facts.modules) steps.push({ kind: 'npm', why: 'node_modules: TypeScript, webpack and the browser drivers, as package-lock.json pins them' })
+  for (const [command, need] of Object.entries(crates)) {
+    if (wanted(need) && facts.crates[command] !== need.version) steps.push({ kind: 'cargo', command, crate: need.crate, version: need.version, why: `${command}: ${need.why}` })
+  }
+  return [...steps, ...persons]
+}
+
+function advice(facts, byPlatform, apt) {
+  return byPlatform[facts.platform] ?? `install it with your package manager (Debian: apt-get install ${apt[0].join(' ')})`
+}
