@@ -1,0 +1,38 @@
+//! `cargo xtask fuzz`: hostile bytes against one fuzz target, through cargo-fuzz.
+
+use crate::Verb;
+use crate::args::Args;
+use crate::shell::{self, Outcome, failed};
+use crate::workspace;
+use std::path::Path;
+use std::process::Command;
+
+pub const VERB: Verb = Verb {
+    name: "fuzz",
+    summary: "run a fuzz target of fuzz/ (needs cargo-fuzz and a nightly Rust)",
+    help: "  [TARGET]       which target; without it they are listed
+  --seconds S    how long (default 60)
+  -- ARGS        handed to libFuzzer as they are",
+    run,
+};
+
+fn run(mut args: Args) -> Outcome {
+    let seconds = args.option("--seconds")?.unwrap_or_else(|| "60".to_owned());
+    let (words, rest) = args.words_and_rest(1)?;
+    workspace::enter()?;
+    if !Path::new("fuzz/Cargo.toml").is_file() {
+        return failed("there is no fuzz/ folder in this checkout");
+    }
+    if !shell::exists("cargo-fuzz") {
+        return failed(format!("missing tool: cargo-fuzz; {}", shell::cure("cargo-fuzz")));
+    }
+    let mut command = Command::new("cargo");
+    command.env("RUSTUP_TOOLCHAIN", "nightly").arg("fuzz");
+    match words.first() {
+        None => shell::run("cargo fuzz", command.arg("list")),
+        Some(target) => {
+            command.args(["run", target, "--"]).arg(format!("-max_total_time={seconds}")).args(rest);
+            shell::run("the fuzz target", &mut command)
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask sim`: the deterministic simulator, built with optimisations and run.
+
+use crate::Verb;
+use crate::args::Args;
+use crate::shell::{self, Outcome};
+use crate::workspace;
+use std::process::Command;
+
+pub const VERB: Verb = Verb {
+    name: "sim",
+    summary: "run the deterministic simulator; --seed replays a failure",
+    help: "  --seed N       start from this seed: the same seed, the same history, byte for byte
+  --seconds S    how long to go on (default 30)
+  -- ARGS        handed to coffer-sim as they are",
+    run,
+};
+
+fn run(mut args: Args) -> Outcome {
+    let seed = args.option("--seed")?;
+    let seconds = args.option("--seconds")?;
+    let (_, rest) = args.words_and_rest(0)?;
+    workspace::enter()?;
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--profile", "quick", "--package", "coffer-sim", "--bin", "coffer-sim", "--"]);
+    command.args(["--seconds", seconds.as_deref().unwrap_or("30")]);
+    if let Some(seed) = &seed {
+        command.args(["--seed", seed]);
+    }
+    shell::run("the simulation", command.args(rest))
+}
