@@ -282,10 +282,10 @@ function environment(facts) {
 /** A folder with nothing but the Rust that knows wasm, so that putting it first in PATH changes no other program. */
 function linkWasmRust() {
   fs.mkdirSync(wasmBin, { recursive: true })
-  for (const name of ['rustc', 'cargo', 'rustdoc']) {
+  for (const name of ['rustc', 'cargo', 'rustdoc', 'cargo-clippy', 'clippy-driver']) {
     const link = path.join(wasmBin, name)
     fs.rmSync(link, { force: true })
-    fs.symlinkSync(path.join(debianBin, name), link)
+    if (isFile(path.join(debianBin, name))) fs.symlinkSync(path.join(debianBin, name), link)
   }
   return wasmBin
 }

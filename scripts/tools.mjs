@@ -10,7 +10,7 @@ export const rustMinorMin = 95
 const llvmVersions = [22, 21, 20, 19, 18, 17, 16, 15]
 
 /** Debian's Rust that can build for wasm32 (the `-web` packages exist for the browsers' sake and are kept current). */
-export const debianRust = ['rustc-web', 'cargo-web', 'rust-web-src']
+export const debianRust = ['rustc-web', 'cargo-web', 'rust-web-src', 'rust-web-clippy']
 
 const mac = (name) => [`/Applications/${name}.app/Contents/MacOS/${name}`]
 const windows = (...path) => ['ProgramFiles', 'ProgramFiles(x86)', 'LOCALAPPDATA'].map((root) => [root, ...path])

@@ -1,0 +1,152 @@
+//! Running SQL on a connection: scripts, single statements, and queries whose rows leave in wire form.
+//!
+//! Knows nothing of who waits for the answer.
+
+use rusqlite::{Connection, Statement};
+
+use crate::wire::{Parameters, RowWriter};
+use crate::{Error, ErrorCode, Result};
+
+/// What a statement that returns no rows did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows inserted, updated or deleted by this statement.
+    pub changes: u64,
+    /// The rowid of the last row inserted on this connection.
+    pub last_insert_rowid: i64,
+}
+
+/// Runs every statement of a script; rows they return are dropped.
+pub fn exec(connection: &Connection, sql: &str) -> Result<()> {
+    connection.execute_batch(sql).map_err(|error| Error::from_sqlite(error, sql))
+}
+
+/// Runs one statement to its end. Rows it returns (`insert ... returning`) are dropped.
+pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Outcome> {
+    let complain = |error| Error::from_sqlite(error, sql);
+    let before = connection.total_changes();
+    let mut statement = connection.prepare_cached(sql).map_err(complain)?;
+    bind(&mut statement, parameters, sql)?;
+    let mut rows = statement.raw_query();
+    while rows.next().map_err(complain)?.is_some() {}
+    Ok(Outcome {
+        changes: connection.total_changes().wrapping_sub(before),
+        last_insert_rowid: connection.last_insert_rowid(),
+    })
+}
+
+/// Runs one statement and returns all its rows in wire form.
+pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Vec<u8>> {
+    let complain = |error| Error::from_sqlite(error, sql);
+    let mut statement = connection.prepare_cached(sql).map_err(complain)?;
+    bind(&mut statement, parameters, sql)?;
+    let mut writer = RowWriter::new(statement.column_names().into_iter());
+    let column_count = statement.column_count();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(complain)? {
+        for index in 0..column_count {
+            writer.value(row.get_ref(index).map_err(complain)?);
+        }
+        writer.end_row();
+    }
+    Ok(writer.finish())
+}
+
+/// A value too many, too few or of an unknown name is a mistake of the caller, so it is refused instead of bound to nothing.
+fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -> Result<()> {
+    let expected = statement.parameter_count();
+    let refuse = |message: String| {
+        let mut error = Error::new(ErrorCode::Sqlite, message);
+        error.sql = Some(sql.to_owned());
+        error
+    };
+    let complain = |error| Error::from_sqlite(error, sql);
+    match parameters {
+        Parameters::Positional(values) => {
+            if values.len() != expected {
+                return Err(refuse(format!("the statement takes {expected} parameters, {} were given", values.len())));
+            }
+            for (index, value) in values.iter().enumerate() {
+                statement.raw_bind_parameter(index + 1, value).map_err(complain)?;
+            }
+        }
+        Parameters::Named(values) => {
+            for index in 1..=expected {
+                let name = statement.parameter_name(index).unwrap_or("?").to_owned();
+                let value = values.iter().find(|(given, _)| Some(given.as_str()) == name.get(1..));
+                let Some((_, value)) = value else {
+                    return Err(refuse(format!("no value was given for the parameter {name}")));
+                };
+                statement.raw_bind_parameter(index, value).map_err(complain)?;
+            }
+            let known: Vec<_> = (1..=expected).filter_map(|index| statement.parameter_name(index)).collect();
+            let stranger = values.iter().find(|(given, _)| !known.iter().any(|name| name.get(1..) == Some(given)));
+            if let Some((name, _)) = stranger {
+                return Err(refuse(format!("the statement has no parameter named {name}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::types::Value;
+
+    fn sample() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        exec(&connection, "create table t(id integer primary key, body text); insert into t(body) values ('a'), ('b')")
+            .unwrap();
+        connection
+    }
+
+    fn text(value: &str) -> Value {
+        Value::Text(value.into())
+    }
+
+    #[test]
+    fn run_reports_changes_and_the_new_rowid() {
+        let connection = sample();
+        let outcome =
+            run(&connection, "insert into t(body) values (?)", &Parameters::Positional(vec![text("c")])).unwrap();
+        assert_eq!(outcome, Outcome { changes: 1, last_insert_rowid: 3 });
+        let outcome = run(&connection, "update t set body = body || '!'", &Parameters::NONE).unwrap();
+        assert_eq!(outcome.changes, 3);
+        let outcome = run(&connection, "select 1", &Parameters::NONE).unwrap();
+        assert_eq!(outcome.changes, 0);
+    }
+
+    #[test]
+    fn query_answers_by_name_as_by_position() {
+        let connection = sample();
+        let by_position =
+            query(&connection, "select id from t where body = ?", &Parameters::Positional(vec![text("b")])).unwrap();
+        let by_name = query(
+            &connection,
+            "select id from t where body = :body",
+            &Parameters::Named(vec![("body".into(), text("b"))]),
+        )
+        .unwrap();
+        assert_eq!(by_position, by_name);
+        assert_eq!(by_name.last_chunk(), Some(&[2, 0, 0, 0]));
+    }
+
+    #[test]
+    fn parameters_that_do_not_fit_are_refused() {
+        let connection = sample();
+        let refusal = |sql, parameters| query(&connection, sql, &parameters).unwrap_err().message;
+        assert_eq!(refusal("select ?", Parameters::NONE), "the statement takes 1 parameters, 0 were given");
+        assert_eq!(refusal("select :a", Parameters::Named(vec![])), "no value was given for the parameter :a");
+        let surplus = Parameters::Named(vec![("a".into(), Value::Null), ("b".into(), Value::Null)]);
+        assert_eq!(refusal("select :a", surplus), "the statement has no parameter named b");
+    }
+
+    #[test]
+    fn a_failing_statement_is_named() {
+        let connection = sample();
+        let error = query(&connection, "select nowhere from t", &Parameters::NONE).unwrap_err();
+        assert_eq!(error.sql.as_deref(), Some("select nowhere from t"));
+        assert!(error.message.contains("no such column: nowhere"), "{}", error.message);
+    }
+}

@@ -1,0 +1,35 @@
+//! Errors and small structs as the plain objects JavaScript gets; `js/src/error.ts` makes its error class from them.
+
+use coffer_sqlite::Error;
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u32>,
+}
+
+/// The object that a failed call throws.
+pub fn thrown(error: &Error) -> JsValue {
+    plain(&Failure {
+        code: error.code.name(),
+        message: &error.message,
+        result_code: error.result_code,
+        sql: error.sql.as_deref(),
+        offset: error.offset,
+    })
+}
+
+/// A small struct as a plain object; 64-bit integers become bigints, so none loses digits.
+pub fn plain(value: &impl Serialize) -> JsValue {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible().serialize_large_number_types_as_bigints(true);
+    value.serialize(&serializer).expect("a struct of numbers and strings always serialises")
+}

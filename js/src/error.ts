@@ -1,0 +1,52 @@
+// The one error class of the package and its wire form.
+
+import type { Failure } from './protocol.js'
+import type { ErrorCode } from './types.js'
+
+const codes: Record<ErrorCode, true> = {
+  constraint: true, busy: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, unsupported: true, sqlite: true,
+  closed: true, worker_lost: true,
+}
+
+/** What the promises of this package reject with. Act on `code`; `message` is for people and may change. */
+export class CofferError extends Error {
+  override readonly name = 'CofferError'
+  readonly code: ErrorCode
+  /** SQLite's extended result code, where SQLite complained. */
+  readonly resultCode: number | undefined
+  /** The statement that failed. */
+  readonly sql: string | undefined
+  /** Byte offset in `sql` of what SQLite could not take. */
+  readonly offset: number | undefined
+
+  constructor(code: ErrorCode, message: string, rest: { resultCode?: number; sql?: string; offset?: number; cause?: unknown } = {}) {
+    super(message, rest.cause === undefined ? undefined : { cause: rest.cause })
+    this.code = code
+    this.resultCode = rest.resultCode
+    this.sql = rest.sql
+    this.offset = rest.offset
+  }
+}
+
+function isCode(code: string): code is ErrorCode {
+  return Object.hasOwn(codes, code)
+}
+
+/** Any thrown thing as a plain object that survives postMessage. */
+export function encodeError(error: unknown): Failure {
+  if (isFailure(error)) {
+    const { code, message, resultCode, sql, offset } = error
+    return { code, message, ...(resultCode !== undefined && { resultCode }), ...(sql !== undefined && { sql }), ...(offset !== undefined && { offset }) }
+  }
+  return { code: 'worker_lost', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
+}
+
+function isFailure(error: unknown): error is Failure {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && 'message' in error && typeof error.message === 'string'
+}
+
+/** The class again, on the page, so that `instanceof` works there. */
+export function decodeError(failure: Failure): CofferError {
+  const code = isCode(failure.code) ? failure.code : 'sqlite'
+  return new CofferError(code, failure.message, failure)
+}

@@ -1,0 +1,5 @@
+// Coffer: SQLite for the browser, kept in a strongbox. Importing this does nothing and works on a server.
+
+export { CofferError } from './error.js'
+export { open } from './open.js'
+export type { About, Backend, Database, ErrorCode, OpenOptions, Row, RunResult, SqlInput, SqlParameters, SqlValue } from './types.js'
