@@ -25,7 +25,7 @@ export function targetDirectory() {
 }
 
 /** Runs a program of the build with the terminal of its caller; ends this process with its exit code if it fails. */
-export function must(command, args, env, options = {}) {
+export function must(command, args, env = process.env, options = {}) {
   const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env, ...options })
   if (done.error !== undefined) throw new SetupError(`${command} could not be started: ${done.error.message}`)
   if (done.status !== 0) process.exit(done.status ?? 1)

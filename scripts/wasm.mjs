@@ -1,0 +1,27 @@
+// Builds crate/web for the browser: wasm-pack (release profile: fat LTO, one codegen unit), then wasm-opt. Leaves in js/wasm/ the glue that
+// js/src/host.ts imports and store.wasm.
+//
+//   node scripts/wasm.mjs [--dev]     --dev: no LTO and no wasm-opt, for the edit-and-try loop
+
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { entry, must, root, targetDirectory, wasmEnvironment } from './rust.mjs'
+
+/** The features that Rust's wasm32 target and our +simd128 let the compiler use; wasm-opt refuses a module that uses one it was not told of. */
+const features = ['simd', 'bulk-memory', 'bulk-memory-opt', 'mutable-globals', 'nontrapping-float-to-int', 'sign-ext', 'reference-types', 'multivalue', 'call-indirect-overlong']
+
+await entry((args) => {
+  const dev = args.includes('--dev')
+  const env = wasmEnvironment()
+  const built = path.join(targetDirectory(), 'wasm-pack')
+  must('wasm-pack', ['build', path.join(root, 'crate', 'web'), dev ? '--dev' : '--release', '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built], env)
+
+  const out = path.join(root, 'js', 'wasm')
+  fs.rmSync(out, { recursive: true, force: true })
+  fs.mkdirSync(out, { recursive: true })
+  for (const name of ['coffer_web.js', 'coffer_web.d.ts']) fs.copyFileSync(path.join(built, name), path.join(out, name))
+  const wasm = path.join(built, 'coffer_web_bg.wasm')
+  const store = path.join(out, 'store.wasm')
+  if (dev) fs.copyFileSync(wasm, store)
+  else must(process.execPath, [path.join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), '-O3', '--strip-debug', '--strip-producers', ...features.map((name) => `--enable-${name}`), wasm, '-o', store], env)
+})
