@@ -1,6 +1,7 @@
 // The wasm boundary: the one module that touches the generated glue. Only the worker imports it.
 
 import { Database, about, initSync, onPanic } from '../wasm/coffer_web.js'
+import { CofferError } from './error.js'
 import type { Answer, Call } from './protocol.js'
 import type { About, RunResult } from './types.js'
 
@@ -39,7 +40,7 @@ export class Host {
   }
 
   #open(): Database {
-    if (this.#database === undefined) throw { code: 'closed', message: 'the database is closed' }
+    if (this.#database === undefined) throw new CofferError('closed', 'the database is closed')
     return this.#database
   }
 }
