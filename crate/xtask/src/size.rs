@@ -104,13 +104,13 @@ fn collect(folder: &Path, paths: &mut Vec<String>) {
     }
 }
 
-/// Which part of the download a file is; maps, types and entries for other runtimes are none.
+/// Which part of the download a file is; maps and types are none. The page client is as many modules as it was written in.
 fn part(path: &str) -> Option<Part> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    match name {
-        _ if workspace::has_extension(name, &["wasm"]) => Some(Part::Wasm),
-        _ if workspace::has_extension(name, &["js"]) && name.contains("worker") => Some(Part::Worker),
-        "index.js" => Some(Part::Client),
+    match name.rsplit_once('.')?.1 {
+        "wasm" => Some(Part::Wasm),
+        "js" if name.contains("worker") => Some(Part::Worker),
+        "js" => Some(Part::Client),
         _ => None,
     }
 }

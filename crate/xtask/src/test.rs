@@ -67,7 +67,10 @@ pub fn run_levels(levels: &[Level], selection: &Selection) -> Outcome {
         lines.push(format!("   {:<8} {counts}", level.name()));
         sum.add(counts);
     }
-    println!("==\n{}", lines.join("\n"));
+    println!("==");
+    for line in lines {
+        println!("{line}");
+    }
     println!("{sum}");
     if sum.failed > 0 { failed("tests failed") } else { Ok(()) }
 }

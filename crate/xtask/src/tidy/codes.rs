@@ -10,8 +10,8 @@ pub const RULE: &str = "error code";
 
 const TYPES: &str = "js/src/types.ts";
 
-/// Codes that only TypeScript can raise: the engine knows no worker, no quota of an origin and no signal.
-const ENVIRONMENT: &[&str] = &["aborted", "closed", "quota", "unsupported", "worker_lost"];
+/// Codes that only TypeScript can raise: the engine knows no worker and no promise that outlives a database.
+const ENVIRONMENT: &[&str] = &["closed", "worker_lost"];
 
 /// A list of codes and where it stands.
 pub struct List {
@@ -22,22 +22,23 @@ pub struct List {
 
 /// The Rust side, if it exists yet.
 pub fn rust(files: &[File]) -> Option<List> {
-    let sources = files.iter().filter(|file| has_extension(&file.path, &["rs"]));
-    sources.into_iter().find_map(|file| {
-        list(file, "const ERROR_CODES:", "= &[", "]", '"').or_else(|| list(file, "const ERROR_CODES:", "= [", "]", '"'))
-    })
+    let mut sources = files.iter().filter(|file| has_extension(&file.path, &["rs"]));
+    sources.find_map(|file| list(file, &["const ERROR_CODES:", "=", "["], "]", '"'))
 }
 
 fn script(files: &[File]) -> Option<List> {
     let types = files.iter().find(|file| file.path == TYPES)?;
-    list(types, "export type ErrorCode", "=", "\nexport ", '\'')
+    list(types, &["export type ErrorCode", "="], "\nexport ", '\'')
 }
 
-/// The quoted words between `open` and `close` behind `name`, comments left out.
-fn list(file: &File, name: &str, open: &str, close: &str, quote: char) -> Option<List> {
+/// The quoted words behind the `opening` words, which follow one another, and before `close`; comments left out.
+fn list(file: &File, opening: &[&str], close: &str, quote: char) -> Option<List> {
     let code = only_code(&file.text);
-    let start = code.find(name)?;
-    let body = start + code[start..].find(open)? + open.len();
+    let start = code.find(opening[0])?;
+    let mut body = start;
+    for word in opening {
+        body += code[body..].find(word)? + word.len();
+    }
     let end = code[body..].find(close).map_or(code.len(), |end| body + end);
     // Blanking keeps places only letter by letter, so quotes are paired in the blanked text and read from the original.
     let original: Vec<char> = file.text.chars().collect();
@@ -86,7 +87,8 @@ mod tests {
 
     #[test]
     fn equal_lists_pass_in_any_order_and_with_comments() {
-        let rust = "/// All.\npub const ERROR_CODES: &[&str] = &[\n    \"busy\", // \"old\"\n    \"corrupt\",\n];\n";
+        let rust =
+            "/// All.\npub const ERROR_CODES: &[&str] =\n    &[\n    \"busy\", // \"old\"\n    \"corrupt\",\n];\n";
         let script = "/** 'x' */\nexport type ErrorCode =\n  // 'y'\n  | 'corrupt'\n  | 'busy'\n  | 'worker_lost'\n\nexport type Z = 'z'\n";
         assert_eq!(whats(rust, script), Vec::<String>::new());
     }
