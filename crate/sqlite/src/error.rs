@@ -63,7 +63,8 @@ pub struct Error {
     pub sql: Option<String>,
     /// Byte offset in `sql` of the token that SQLite could not take.
     pub offset: Option<u32>,
-    source: Option<rusqlite::Error>,
+    /// Boxed, since every result would be as large as rusqlite's largest error otherwise.
+    source: Option<Box<rusqlite::Error>>,
 }
 
 /// What everything here returns.
@@ -92,7 +93,7 @@ impl Error {
             result_code: failure.map(|failure| failure.extended_code),
             sql: (!sql.is_empty()).then(|| sql.to_owned()),
             offset,
-            source: Some(error),
+            source: Some(Box::new(error)),
         }
     }
 }
@@ -120,7 +121,7 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|error| error as _)
+        self.source.as_ref().map(|error| error.as_ref() as _)
     }
 }
 

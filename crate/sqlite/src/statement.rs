@@ -40,7 +40,7 @@ pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Res
     let complain = |error| Error::from_sqlite(error, sql);
     let mut statement = connection.prepare_cached(sql).map_err(complain)?;
     bind(&mut statement, parameters, sql)?;
-    let mut writer = RowWriter::new(statement.column_names().into_iter());
+    let mut writer = RowWriter::new(statement.column_names());
     let column_count = statement.column_count();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(complain)? {
