@@ -13,6 +13,9 @@ pub const VERB: Verb = Verb {
     run,
 };
 
+const WASM: &str = "scripts/wasm.mjs";
+const GLUE_TYPES: &str = "js/wasm/coffer_web.d.ts";
+
 fn run(mut args: Args) -> Outcome {
     let dev = args.flag("--dev");
     args.words(0)?;
@@ -31,11 +34,25 @@ pub fn all(environment: &Environment) -> Outcome {
     size::judge(environment)
 }
 
+/// The wasm module with its glue and the glue's types, if they are missing or older than the crate that says what they are.
+pub fn glue(environment: &Environment) -> Outcome {
+    let modified = |path: &str| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let built = modified(GLUE_TYPES);
+    let sources = workspace::files()?;
+    let newer = |path: &&String| path.starts_with("crate/web/src/") && modified(path) > built;
+    if built.is_some() && sources.iter().find(newer).is_none() {
+        println!("up to date");
+        return Ok(());
+    }
+    node(environment, WASM, &[])
+}
+
 fn scripts(environment: &Environment, options: &[&str]) -> Outcome {
-    let node = |script: &str, options: &[&str]| {
-        let mut command = environment.command("node");
-        shell::run(script, command.arg(script).args(options))
-    };
-    node("scripts/wasm.mjs", options)?;
-    node("scripts/package.mjs", &[])
+    node(environment, WASM, options)?;
+    node(environment, "scripts/package.mjs", &[])
+}
+
+fn node(environment: &Environment, script: &str, options: &[&str]) -> Outcome {
+    let mut command = environment.command("node");
+    shell::run(script, command.arg(script).args(options))
 }

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::shell::{self, Outcome};
 use crate::steps::Steps;
 use crate::toolchain::Environment;
-use crate::{tidy, workspace};
+use crate::{build, tidy, workspace};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,7 +15,8 @@ pub const VERB: Verb = Verb {
     help: "  --fix     let rustfmt, clippy and eslint repair what they can, first
 
 Steps: rustfmt; tidy; clippy (pedantic, warnings are errors) for this machine and for wasm32; coffer-store built
-without default features for wasm32-unknown-unknown and for bare metal (thumbv7em-none-eabihf); tsc; eslint.",
+without default features for wasm32-unknown-unknown and for bare metal (thumbv7em-none-eabihf); the glue of the wasm module
+if it is missing or old; tsc; eslint.",
     run,
 };
 
@@ -50,6 +51,8 @@ pub fn all(environment: &Environment, steps: &mut Steps) -> Outcome {
         shell::run("the build", &mut command)
     })?;
     steps.run("coffer-store for bare metal, no default features", || bare_metal(environment))?;
+    // The worker's sources are checked against the types of the generated glue, which is not in the repository.
+    steps.run("glue of the wasm module", || build::glue(environment))?;
     // A page and a worker have different globals, so they are two programs to the compiler.
     for project in ["tsconfig.json", "tsconfig.worker.json"] {
         steps.run(&format!("tsc {project}"), || node_tool(environment, "tsc", &["--noEmit", "--project", project]))?;
