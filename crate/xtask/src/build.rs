@@ -41,7 +41,7 @@ pub fn glue(environment: &Environment) -> Outcome {
     let sources = workspace::files()?;
     let newer = |path: &&String| path.starts_with("crate/web/src/") && modified(path) > built;
     if built.is_some() && sources.iter().find(newer).is_none() {
-        println!("up to date");
+        say!("up to date");
         return Ok(());
     }
     node(environment, WASM, &[])

@@ -35,7 +35,7 @@ fn run(mut args: Args) -> Outcome {
     let mut steps = Steps::default();
     all(&environment, &mut steps)?;
     steps.print_times();
-    println!("check: ok");
+    say!("check: ok");
     Ok(())
 }
 
@@ -69,15 +69,14 @@ fn clippy_wasm(environment: &Environment) -> Outcome {
     if let Some(folder) = environment.wasm_folder()
         && !folder.join("clippy-driver").exists()
     {
-        println!("not run: no clippy beside the Rust that knows wasm32 (Debian's package: rust-web-clippy)");
+        say!("not run: no clippy beside the Rust that knows wasm32 (Debian's package: rust-web-clippy)");
         return Ok(());
     }
     let mut command = environment.wasm_cargo();
-    command.args(["clippy", "--target", WASM, "--package", "coffer-store", "--package", "coffer-sqlite"]);
-    if Path::new("crate/web/Cargo.toml").exists() {
-        command.args(["--package", "coffer-web"]);
-    }
-    shell::run("clippy", command.args(["--", "-D", "warnings"]))
+    // In the release profile, since then the C of SQLite and zstd is compiled once for this and for the package.
+    command.args(["clippy", "--release", "--target", WASM, "--package", "coffer-web"]);
+    command.args(["--package", "coffer-sqlite", "--package", "coffer-store", "--", "-D", "warnings"]);
+    shell::run("clippy", &mut command)
 }
 
 fn bare_metal(environment: &Environment) -> Outcome {
@@ -87,7 +86,7 @@ fn bare_metal(environment: &Environment) -> Outcome {
     }
     // No ready-made standard library: build the two parts of it that are needed, from the sources beside the compiler.
     if !has_library_source(environment)? {
-        println!("not run: neither the target nor rust-src is here (run: rustup target add {BARE_METAL})");
+        say!("not run: neither the target nor rust-src is here (run: rustup target add {BARE_METAL})");
         return Ok(());
     }
     let mut command = environment.wasm_cargo();

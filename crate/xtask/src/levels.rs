@@ -48,18 +48,18 @@ pub fn run(level: Level, selection: &Selection, environment: &Environment) -> Re
         build::all(environment)?;
     }
     let Some(mut command) = command(level, selection, environment)? else {
-        println!("no tests at this level");
+        say!("no tests at this level");
         return Ok(Counts::default());
     };
     let mut counts = Counts::default();
     let succeeded = shell::tee(&mut command, |line| counts.read(line))?;
     if !succeeded && counts.failed == 0 {
-        println!("{}: the runner failed without naming a test", level.name());
+        say!("{}: the runner failed without naming a test", level.name());
         counts.failed = 1;
     }
     let all = selection.filter.is_none() && selection.packages.is_empty();
     if succeeded && all && counts.passed == 0 {
-        println!("{}: the runner ran no test at all, which proves nothing", level.name());
+        say!("{}: the runner ran no test at all, which proves nothing", level.name());
         counts.failed = 1;
     }
     Ok(counts)

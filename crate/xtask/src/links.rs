@@ -21,7 +21,7 @@ pub fn check() -> Outcome {
     };
     let broken = broken(&documents, exists);
     for line in &broken {
-        println!("{line}");
+        say!("{line}");
     }
     match broken.len() {
         0 => Ok(()),

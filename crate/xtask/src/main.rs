@@ -5,6 +5,14 @@
 //!
 //! Exit codes: 0 the verb succeeded, 1 what it checks failed, 2 it was called wrongly.
 
+/// Prints a line. Unlike `println!` it does not panic when whoever reads (`| head`) has gone.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod args;
 mod bench;
 mod browser;
@@ -86,18 +94,18 @@ fn dispatch(name: &str, words: Vec<String>) -> Outcome {
         return Err(Failure::Usage(format!("no verb '{name}'; cargo xtask --help lists them")));
     };
     if words.iter().any(|word| word == "--help" || word == "-h") {
-        println!("cargo xtask {} - {}\n\n{}", verb.name, verb.summary, verb.help);
+        say!("cargo xtask {} - {}\n\n{}", verb.name, verb.summary, verb.help);
         return Ok(());
     }
     (verb.run)(Args::new(verb.name, words))
 }
 
 fn print_overview() {
-    println!("cargo xtask VERB [--help]\n");
+    say!("cargo xtask VERB [--help]\n");
     for verb in VERBS {
-        println!("  {:<8} {}", verb.name, verb.summary);
+        say!("  {:<8} {}", verb.name, verb.summary);
     }
-    println!("\nExit codes: 0 ok, 1 a check failed, 2 usage.");
+    say!("\nExit codes: 0 ok, 1 a check failed, 2 usage.");
 }
 
 #[cfg(test)]

@@ -38,22 +38,24 @@ pub fn capture(what: &str, command: &mut Command) -> Result<String, Failure> {
 }
 
 /// Runs `command`, passes each line of its output on as it comes and hands it to `line`. Says whether the command succeeded.
-pub fn tee(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool, Failure> {
+pub fn tee(command: &mut Command, line: impl FnMut(&str)) -> Result<bool, Failure> {
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
     if let Some(output) = child.stdout.take() {
-        let mut reader = BufReader::new(output);
-        let mut bytes = Vec::new();
-        // Bytes, not lines: a test may print what is no UTF-8, and that must not end the reading.
-        while matches!(reader.read_until(b'\n', &mut bytes), Ok(count) if count > 0) {
-            let mut terminal = std::io::stdout().lock();
-            // A reader that went away (`| head`) is no reason to stop the tests.
-            let _ = terminal.write_all(&bytes).and_then(|()| terminal.flush());
-            line(String::from_utf8_lossy(&bytes).trim_end());
-            bytes.clear();
-        }
+        copy_lines(BufReader::new(output), std::io::stdout(), line);
     }
     let status = child.wait().map_err(|error| Failure::Check(format!("lost sight of {}: {error}", name(command))))?;
     Ok(status.success())
+}
+
+/// Copies line by line and hands each to `line`. Bytes, not text: a test may print what is no UTF-8, and that must not end the reading.
+fn copy_lines(mut source: impl BufRead, mut target: impl Write, mut line: impl FnMut(&str)) {
+    let mut bytes = Vec::new();
+    while matches!(source.read_until(b'\n', &mut bytes), Ok(count) if count > 0) {
+        // A reader that went away (`| head`) is no reason to stop the tests.
+        let _ = target.write_all(&bytes).and_then(|()| target.flush());
+        line(String::from_utf8_lossy(&bytes).trim_end());
+        bytes.clear();
+    }
 }
 
 /// Whether `program --version` can be started at all.
@@ -105,16 +107,17 @@ mod tests {
 
     #[test]
     fn a_command_that_fails_is_a_failed_check() {
-        assert!(run("it", &mut Command::new("false")).is_err());
-        assert!(run("it", &mut Command::new("true")).is_ok());
+        let git = |arguments: &[&str]| capture("it", Command::new("git").args(arguments));
+        assert!(git(&["--version"]).is_ok_and(|text| text.starts_with("git version")));
+        let unknown = git(&["rev-parse", "--verify", "--quiet", "no-such-revision"]);
+        assert!(matches!(unknown, Err(Failure::Check(text)) if text.starts_with("it failed")));
     }
 
     #[test]
-    fn lines_are_seen_even_if_they_are_no_utf_8() {
-        let mut seen = Vec::new();
-        let mut command = Command::new("printf");
-        command.arg(r"one\n\377\ntwo");
-        assert!(matches!(tee(&mut command, |line| seen.push(line.to_owned())), Ok(true)));
+    fn lines_are_copied_whole_and_seen_even_if_they_are_no_utf_8() {
+        let (mut copied, mut seen) = (Vec::new(), Vec::new());
+        copy_lines(&b"one\n\xff\ntwo"[..], &mut copied, |line| seen.push(line.to_owned()));
+        assert_eq!(copied, b"one\n\xff\ntwo");
         assert_eq!(seen, ["one", "\u{fffd}", "two"]);
     }
 }

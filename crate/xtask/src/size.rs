@@ -123,14 +123,14 @@ fn parse(line: &str) -> Option<Row> {
 }
 
 fn print(rows: &[Row]) {
-    println!("{:>10} {:>10} {:>10}  file", "raw", "gzip -9", "brotli 11");
+    say!("{:>10} {:>10} {:>10}  file", "raw", "gzip -9", "brotli 11");
     for row in rows {
-        println!("{:>10} {:>10} {:>10}  {}", row.raw, row.gzip, row.brotli, row.path);
+        say!("{:>10} {:>10} {:>10}  {}", row.raw, row.gzip, row.brotli, row.path);
     }
     for budget in BUDGETS {
         let used = used(rows, budget);
         let share = used * 100 / budget.bytes_max;
-        println!("{:?}: {used} of {} bytes {:?} ({share} %)", budget.part, budget.bytes_max, budget.measure);
+        say!("{:?}: {used} of {} bytes {:?} ({share} %)", budget.part, budget.bytes_max, budget.measure);
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Steps {
 impl Steps {
     /// Announces `name`, runs `step` and remembers how long it took.
     pub fn run(&mut self, name: &str, step: impl FnOnce() -> Outcome) -> Outcome {
-        println!("== {name}");
+        say!("== {name}");
         let start = Instant::now();
         let outcome = step();
         let took = start.elapsed();
@@ -25,10 +25,10 @@ impl Steps {
     /// One line per step.
     pub fn print_times(&self) {
         for (name, took) in &self.done {
-            println!("   {:>7.1} s  {name}", took.as_secs_f64());
+            say!("   {:>7.1} s  {name}", took.as_secs_f64());
         }
         let all: Duration = self.done.iter().map(|(_, took)| *took).sum();
-        println!("   {:>7.1} s  in all", all.as_secs_f64());
+        say!("   {:>7.1} s  in all", all.as_secs_f64());
     }
 }
 

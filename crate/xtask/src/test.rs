@@ -46,7 +46,7 @@ fn run(mut args: Args) -> Outcome {
         levels.retain(|level| reach.levels.contains(level));
         selection.packages = reach.packages.into_iter().collect();
         let names: Vec<&str> = levels.iter().map(|level| level.name()).collect();
-        println!("changed: packages [{}], levels [{}]", selection.packages.join(", "), names.join(", "));
+        say!("changed: packages [{}], levels [{}]", selection.packages.join(", "), names.join(", "));
     }
     run_levels(&levels, &selection)
 }
@@ -58,20 +58,20 @@ pub fn run_levels(levels: &[Level], selection: &Selection) -> Outcome {
     let mut sum = Counts::default();
     let mut lines = Vec::new();
     for &level in levels {
-        println!("== {}", level.name());
+        say!("== {}", level.name());
         let counts = levels::run(level, selection, &environment).unwrap_or_else(|failure| {
             let (Failure::Check(message) | Failure::Usage(message)) = failure;
-            println!("{}: {message}", level.name());
+            say!("{}: {message}", level.name());
             Counts { passed: 0, failed: 1 }
         });
         lines.push(format!("   {:<8} {counts}", level.name()));
         sum.add(counts);
     }
-    println!("==");
+    say!("==");
     for line in lines {
-        println!("{line}");
+        say!("{line}");
     }
-    println!("{sum}");
+    say!("{sum}");
     if sum.failed > 0 { failed("tests failed") } else { Ok(()) }
 }
 

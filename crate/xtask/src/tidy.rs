@@ -59,7 +59,7 @@ fn run(mut args: Args) -> Outcome {
     let files = read(workspace::files()?);
     if only_codes {
         for code in codes::rust(&files).map_or_else(Vec::new, |list| list.codes) {
-            println!("{code}");
+            say!("{code}");
         }
         return Ok(());
     }
@@ -69,11 +69,11 @@ fn run(mut args: Args) -> Outcome {
     findings = excuse(findings, EXCEPTIONS);
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     for finding in &findings {
-        println!("{}:{}: {}: {}", finding.path, finding.line, finding.rule, finding.what);
+        say!("{}:{}: {}: {}", finding.path, finding.line, finding.rule, finding.what);
     }
     match findings.len() {
         0 => {
-            println!("tidy: {} files, {} packages, nothing to say", files.len(), packages.len());
+            say!("tidy: {} files, {} packages, nothing to say", files.len(), packages.len());
             Ok(())
         }
         count => failed(format!("tidy: {count} findings")),
