@@ -1,0 +1,117 @@
+// The built package in a plain `<script type=module>`, without a bundler: what crosses between page and worker, and what happens when it fails.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { serve } from '../../scripts/files.mjs'
+import { engines, launch } from './launch.mjs'
+
+let site
+before(async () => (site = await serve('.')))
+after(() => site.close())
+
+for (const engine of engines) {
+  test(`${engine}: the package`, { timeout: 120_000 }, async (t) => {
+    const { page, complaints, close } = await launch(engine)
+    t.after(close)
+    await page.goto(`${site.address}tests/browser/pages/plain.html`)
+    await page.waitForFunction(() => window.coffer !== undefined)
+
+    await t.test('values come back as they were bound', async () => {
+      const seen = await page.evaluate(async () => {
+        const db = await window.coffer.open('values', { backend: 'memory' })
+        const values = [null, 1, -1, 2 ** 31, 1.5, -0, 2 ** 53 - 1, 9007199254740993n, -(2n ** 63n), 'strong\u{1f512}box', new Uint8Array([0, 255, 7]), true, new Date(0)]
+        const rows = await Promise.all(values.map((value) => db.get('select :v as v, typeof(:v) as type', { v: value })))
+        await db.close()
+        return rows.map(({ v, type }) => [typeof v === 'bigint' ? `${v}n` : v instanceof Uint8Array ? [...v].join() : Object.is(v, -0) ? '-0' : v, type])
+      })
+      assert.deepEqual(seen, [
+        [null, 'null'], [1, 'integer'], [-1, 'integer'], [2147483648, 'integer'], [1.5, 'real'], ['-0', 'real'], [9007199254740991, 'integer'],
+        ['9007199254740993n', 'integer'], ['-9223372036854775808n', 'integer'], ['strong\u{1f512}box', 'text'], ['0,255,7', 'blob'], [1, 'integer'],
+        ['1970-01-01T00:00:00.000Z', 'text'],
+      ])
+    })
+
+    await t.test('a tagged template binds its values and never splices them', async () => {
+      const rows = await page.evaluate(async () => {
+        const db = await window.coffer.open('template', { backend: 'memory' })
+        await db.exec('create table t(id integer primary key, body text)')
+        const evil = "'); drop table t; --"
+        const { changes, lastInsertRowid } = await db.run('insert into t(body) values (?), (?)', ['a', evil])
+        const found = await db.sql`select id, body from t where body = ${evil}`
+        await db.close()
+        return { changes, lastInsertRowid, found }
+      })
+      assert.deepEqual(rows, { changes: 2, lastInsertRowid: 2, found: [{ id: 2, body: "'); drop table t; --" }] })
+    })
+
+    await t.test('ten thousand rows arrive in order', async () => {
+      const [count, first, last] = await page.evaluate(async () => {
+        const db = await window.coffer.open('many', { backend: 'memory' })
+        const rows = await db.query("with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) select i, 'row ' || i as name from n")
+        await db.close()
+        return [rows.length, rows[0], rows.at(-1)]
+      })
+      assert.deepEqual([count, first, last], [10_000, { i: 1, name: 'row 1' }, { i: 10_000, name: 'row 10000' }])
+    })
+
+    await t.test('an error has its code, its place and its class', async () => {
+      const seen = await page.evaluate(async () => {
+        const { CofferError, open } = window.coffer
+        const db = await open('errors', { backend: 'memory' })
+        await db.exec('create table t(x integer primary key) strict; insert into t values (1)')
+        const failure = async (promise) => {
+          try {
+            await promise
+            return 'no error'
+          } catch (error) {
+            return [error instanceof CofferError, error.code, error.resultCode ?? null, error.sql ?? null, error.offset ?? null]
+          }
+        }
+        const list = [
+          await failure(db.query('select 1 fro t where')),
+          await failure(db.run('insert into t values (?)', [1])),
+          await failure(db.query('select ?', [])),
+        ]
+        await db.close()
+        await db.close()
+        list.push(await failure(db.query('select 1')))
+        return list
+      })
+      assert.deepEqual(seen, [
+        [true, 'sqlite', 1, 'select 1 fro t where', 13],
+        [true, 'constraint', 1555, 'insert into t values (?)', null],
+        [true, 'sqlite', null, 'select ?', null],
+        [true, 'closed', null, null, null],
+      ])
+    })
+
+    await t.test('a mistake in the calling code throws TypeError before anything is sent', async () => {
+      const name = await page.evaluate(async () => {
+        const db = await window.coffer.open('mistakes', { backend: 'memory' })
+        const outcome = await db.query('select ?', [{}]).catch((error) => error.name)
+        await db.close()
+        return outcome
+      })
+      assert.equal(name, 'TypeError')
+    })
+
+    // Before the next one, which makes browsers complain on purpose.
+    await t.test('no page error was left over', () => assert.deepEqual(complaints, []))
+
+    await t.test('a worker or an engine that cannot be had rejects instead of hanging', async () => {
+      const codes = await page.evaluate(async () => {
+        const { open } = window.coffer
+        const code = (promise) => promise.then(() => 'opened', (error) => error.code ?? error.name)
+        const aborted = new AbortController()
+        aborted.abort()
+        return [
+          await code(open('a', { backend: 'memory', wasm: new URL('/missing.wasm', location.href) })),
+          await code(open('b', { backend: 'memory', worker: () => new Worker('/missing.js') })),
+          await code(open('c', { backend: 'memory', signal: aborted.signal })).then((name) => (name === 20 ? 'AbortError' : name)),
+          await code(open('d', { backend: 'memory', wasm: await WebAssembly.compileStreaming(fetch('/dist/store.wasm')) }).then((db) => db.close())),
+        ]
+      })
+      assert.deepEqual(codes, ['worker_lost', 'worker_lost', 'AbortError', 'opened'])
+    })
+  })
+}

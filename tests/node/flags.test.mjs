@@ -1,0 +1,18 @@
+// SQLite is compiled by two crates; the flags that both read must not drift apart.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { wasmBindgenVersion } from '../../scripts/tools.mjs'
+
+test('SQLite is compiled with the same flags natively and for wasm', () => {
+  const config = readFileSync('.cargo/config.toml', 'utf8')
+  const flags = (name) => new RegExp(`^${name} = "(.+)"$`, 'm').exec(config)?.[1]
+  assert.ok(flags('LIBSQLITE3_FLAGS')?.includes('SQLITE_ENABLE_FTS5'))
+  assert.equal(flags('SQLITE_WASM_RS_FLAGS'), flags('LIBSQLITE3_FLAGS'))
+})
+
+test('the glue generator has the version of the library', () => {
+  const pinned = /^wasm-bindgen = "=([\d.]+)"$/m.exec(readFileSync('crate/web/Cargo.toml', 'utf8'))?.[1]
+  assert.equal(wasmBindgenVersion, pinned)
+})

@@ -1,0 +1,63 @@
+// What the set-up would do on machines that nobody has at hand.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { plan } from '../../scripts/plan.mjs'
+import { crates, programs } from '../../scripts/tools.mjs'
+
+const complete = {
+  platform: 'linux', apt: true, rustup: true, rust: 95, rustupTried: false, wasmTarget: true, debianRust: false, linker: false, modules: true,
+  programs: Object.fromEntries(Object.keys(programs).map((name) => [name, `/usr/bin/${name}`])),
+  crates: Object.fromEntries(Object.entries(crates).map(([command, need]) => [command, need.version])),
+}
+const nothing = { ...complete, wasmTarget: false, modules: false, programs: {}, crates: {} }
+const kinds = (steps) => steps.map((step) => step.kind)
+
+test('a complete machine needs nothing', () => {
+  assert.deepEqual(plan(complete, 'test'), [])
+})
+
+test('a fresh machine gets everything, rustup asked first, nothing left to a person', () => {
+  const steps = plan(nothing, 'test')
+  assert.deepEqual(new Set(kinds(steps)), new Set(['apt', 'rustup', 'npm', 'cargo']))
+  assert.equal(kinds(steps).filter((kind) => kind === 'apt').length, Object.keys(programs).length)
+  assert.ok(steps.every((step) => step.why.length > 10))
+})
+
+test('building needs no browser', () => {
+  const words = plan(nothing, 'build').map((step) => step.why).join('\n')
+  assert.doesNotMatch(words, /chromium|chromedriver|firefox/)
+  assert.match(words, /clang/)
+})
+
+test('where rustup cannot give the target, the library is built with the Rust of Debian', () => {
+  const refused = { ...complete, wasmTarget: false, rustupTried: true }
+  assert.deepEqual(kinds(plan(refused, 'build')), ['apt', 'apt', 'std'])
+  assert.deepEqual(kinds(plan({ ...refused, debianRust: true, linker: true }, 'build')), ['std'])
+})
+
+test('a Rust that was updated makes only the library anew', () => {
+  const updated = { ...complete, rustup: false, wasmTarget: false, debianRust: true, linker: true }
+  assert.deepEqual(kinds(plan(updated, 'test')), ['std'])
+})
+
+test('a tool of another version is installed anew', () => {
+  const [step, ...others] = plan({ ...complete, crates: { ...complete.crates, 'wasm-bindgen': '0.2.1' } }, 'build')
+  assert.deepEqual([step.kind, step.crate, step.version, others.length], ['cargo', 'wasm-bindgen-cli', crates['wasm-bindgen'].version, 0])
+})
+
+for (const [platform, advice] of [['darwin', /brew install llvm/], ['win32', /winget install LLVM\.LLVM/], ['linux', /apt-get install clang/]]) {
+  test(`without a package manager of ours, a person on ${platform} is told what to install`, () => {
+    const steps = plan({ ...nothing, platform, apt: false, wasmTarget: true }, 'test')
+    const persons = steps.filter((step) => step.kind === 'person')
+    assert.equal(persons.length, Object.keys(programs).length)
+    assert.match(persons.map((step) => step.say).join('\n'), advice)
+    // What the set-up can do itself it still plans.
+    assert.deepEqual(kinds(steps).slice(0, 3), ['npm', 'cargo', 'cargo'])
+  })
+}
+
+test('a Rust that is missing or too old is named with its cure', () => {
+  assert.match(plan({ ...complete, rust: undefined, rustup: false }, 'build')[0].say, /rustup\.rs/)
+  assert.match(plan({ ...complete, rust: 80 }, 'build')[0].say, /rustup update/)
+})
