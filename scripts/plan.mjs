@@ -5,7 +5,7 @@
 // I2  What only a person can do never hides what the set-up itself can do: both are in the plan, the person's part last.
 // I3  Every step says what it is for in its `why`.
 
-import { crates, debianRust, linker, programs, rustMinorMin } from './tools.mjs'
+import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTarget } from './tools.mjs'
 
 /**
  * @typedef {object} Facts
@@ -13,8 +13,9 @@ import { crates, debianRust, linker, programs, rustMinorMin } from './tools.mjs'
  * @property {boolean} apt              apt-get is there and we may use it (root, or sudo without a password)
  * @property {boolean} rustup           rustup is there
  * @property {number | undefined} rust  minor version of the Rust in PATH (95 for 1.95)
- * @property {boolean} rustupTried      `rustup target add` was tried in this run and brought no target
+ * @property {string[]} rustupTried     targets that rustup was asked for in this run
  * @property {boolean} wasmTarget       some rustc on this machine links a wasm32 library
+ * @property {boolean} bareTarget       rustc in PATH has the bare-metal target
  * @property {boolean} debianRust       Debian's rustc, cargo and library source are installed
  * @property {boolean} linker           wasm-ld is installed
  * @property {Record<string, string | undefined>} programs
@@ -22,7 +23,7 @@ import { crates, debianRust, linker, programs, rustMinorMin } from './tools.mjs'
  * @property {boolean} modules          node_modules is what the lock file asks for
  */
 
-/** @typedef {{ kind: 'rustup' | 'std' | 'npm', why: string } | { kind: 'apt', choices: string[][], why: string } |
+/** @typedef {{ kind: 'std' | 'npm', why: string } | { kind: 'rustup', target: string, why: string } | { kind: 'apt', choices: string[][], why: string } |
  *    { kind: 'cargo', command: string, crate: string, version: string, why: string } | { kind: 'person', what: string, say: string, why: string }} Step */
 
 /** @param {Facts} facts @param {'build' | 'test'} scope @returns {Step[]} */
@@ -42,13 +43,16 @@ export function plan(facts, scope) {
     else person(name, need.why, advice(facts, need.person, need.apt))
   }
   if (!facts.wasmTarget) {
-    const why = 'wasm32-unknown-unknown: the standard library for the browser'
-    if (facts.rustup && !facts.rustupTried) steps.push({ kind: 'rustup', why })
+    const why = `${wasmTarget}: the standard library for the browser`
+    if (facts.rustup && !facts.rustupTried.includes(wasmTarget)) steps.push({ kind: 'rustup', target: wasmTarget, why })
     else if (facts.platform === 'linux' && (facts.apt || facts.debianRust)) {
       if (!facts.debianRust) steps.push({ kind: 'apt', choices: [debianRust], why: 'rust for wasm: rustup could not give the target' })
       if (!facts.linker) steps.push({ kind: 'apt', choices: linker.apt, why: 'lld: links wasm for that Rust' })
       steps.push({ kind: 'std', why })
-    } else person('wasm32-unknown-unknown', why, 'run: rustup target add wasm32-unknown-unknown')
+    } else person(wasmTarget, why, `run: rustup target add ${wasmTarget}`)
+  } else if (scope === 'test' && facts.rustup && !facts.bareTarget && !facts.debianRust && !facts.rustupTried.includes(bareTarget)) {
+    // Nice to have: without it one check says that it was not run. Not asked for where rustup has nothing to give.
+    steps.push({ kind: 'rustup', target: bareTarget, why: `${bareTarget}: checks that the storage engine needs no operating system` })
   }
   if (!facts.modules) steps.push({ kind: 'npm', why: 'node_modules: TypeScript, webpack and the browser drivers, as package-lock.json pins them' })
   for (const [command, need] of Object.entries(crates)) {

@@ -18,14 +18,13 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { plan } from './plan.mjs'
-import { crates, linker, nodeMajorMin, programs } from './tools.mjs'
+import { bareTarget, crates, linker, nodeMajorMin, programs, wasmTarget as target } from './tools.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const cache = process.env.COFFER_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'coffer')
 const toolBin = path.join(cache, 'tools', 'bin')
 const wasmBin = path.join(cache, 'wasm-rust', 'bin')
 const debianBin = '/usr/bin'
-const target = 'wasm32-unknown-unknown'
 const executable = process.platform === 'win32' ? '.exe' : ''
 
 /** The set-up ends with a sentence for a person; whoever runs it prints the message and no stack. */
@@ -93,6 +92,10 @@ function linksWasm(rustc, env) {
   }
 }
 
+function hasTarget(rustc, name) {
+  return fs.existsSync(path.join(run(rustc, ['--print', 'sysroot']).text.trim(), 'lib', 'rustlib', name, 'lib'))
+}
+
 function lockHash() {
   const file = path.join(root, 'package-lock.json')
   return isFile(file) ? createHash('sha256').update(fs.readFileSync(file)).digest('hex') : ''
@@ -134,8 +137,9 @@ function look(tried) {
     admin,
     rustup: inPath(['rustup']) !== undefined,
     rust: minor || undefined,
-    rustupTried: tried.rustup,
+    rustupTried: tried,
     wasmTarget: own || fallback,
+    bareTarget: own && hasTarget(rustc, bareTarget),
     wasmFromDebian: !own && fallback,
     debian,
     debianRust: debian !== undefined,
@@ -181,10 +185,10 @@ function apt(step, facts) {
 }
 
 function rustup(step, tried) {
-  tried.rustup = true
-  say(`rustup target add ${target} (${step.why})`)
-  const done = run('rustup', ['target', 'add', target], { timeout: 25_000, killSignal: 'SIGKILL' })
-  if (!done.ok) say(`rustup could not give it, so Debian's Rust is next: ${lastLine(done.complaint)}`)
+  tried.push(step.target)
+  say(`rustup target add ${step.target} (${step.why})`)
+  const done = run('rustup', ['target', 'add', step.target], { timeout: 25_000, killSignal: 'SIGKILL' })
+  if (!done.ok) say(`rustup could not give it, going on without: ${lastLine(done.complaint)}`)
 }
 
 /**
@@ -252,7 +256,7 @@ function perform(step, facts, tried) {
  * planned anew. A round that leaves the same step to do means that its installer reported success and brought nothing.
  */
 function settle(scope) {
-  const tried = { rustup: false }
+  const tried = []
   for (let round = 0; ; round += 1) {
     const facts = look(tried)
     const steps = plan(facts, scope)
@@ -337,7 +341,7 @@ function main(args) {
   const scope = args.includes('--scope') ? args[args.indexOf('--scope') + 1] : 'test'
   if (scope !== 'build' && scope !== 'test') throw new SetupError('usage: node scripts/setup.mjs [--scope build|test] [--print-env | --dry-run]')
   if (args.includes('--dry-run')) {
-    for (const step of plan(look({ rustup: false }), scope)) say(`would do: ${step.kind} for ${step.why}`)
+    for (const step of plan(look([]), scope)) say(`would do: ${step.kind} for ${step.why}`)
     return
   }
   const env = ensure(scope)

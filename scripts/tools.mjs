@@ -9,6 +9,10 @@ export const rustMinorMin = 95
 /** Newest first; the first one that apt can give is installed. 15 is the oldest that compiles SQLite and zstd for wasm with SIMD here. */
 const llvmVersions = [22, 21, 20, 19, 18, 17, 16, 15]
 
+/** The targets that rustup is asked for: what ships, and the bare metal that proves `coffer-store` needs no operating system. */
+export const wasmTarget = 'wasm32-unknown-unknown'
+export const bareTarget = 'thumbv7em-none-eabihf'
+
 /** Debian's Rust that can build for wasm32 (the `-web` packages exist for the browsers' sake and are kept current). */
 export const debianRust = ['rustc-web', 'cargo-web', 'rust-web-src', 'rust-web-clippy']
 

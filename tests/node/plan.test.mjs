@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { plan } from '../../scripts/plan.mjs'
-import { crates, programs } from '../../scripts/tools.mjs'
+import { bareTarget, crates, programs, wasmTarget } from '../../scripts/tools.mjs'
 
 const complete = {
-  platform: 'linux', apt: true, rustup: true, rust: 95, rustupTried: false, wasmTarget: true, debianRust: false, linker: false, modules: true,
+  platform: 'linux', apt: true, rustup: true, rust: 95, rustupTried: [], wasmTarget: true, bareTarget: true, debianRust: false, linker: false, modules: true,
   programs: Object.fromEntries(Object.keys(programs).map((name) => [name, `/usr/bin/${name}`])),
   crates: Object.fromEntries(Object.entries(crates).map(([command, need]) => [command, need.version])),
 }
@@ -31,9 +31,16 @@ test('building needs no browser', () => {
 })
 
 test('where rustup cannot give the target, the library is built with the Rust of Debian', () => {
-  const refused = { ...complete, wasmTarget: false, rustupTried: true }
+  const refused = { ...complete, wasmTarget: false, rustupTried: [wasmTarget] }
   assert.deepEqual(kinds(plan(refused, 'build')), ['apt', 'apt', 'std'])
   assert.deepEqual(kinds(plan({ ...refused, debianRust: true, linker: true }, 'build')), ['std'])
+})
+
+test('the bare-metal target is asked for once and can be done without', () => {
+  const without = { ...complete, bareTarget: false }
+  assert.deepEqual(plan(without, 'test').map((step) => step.target), [bareTarget])
+  assert.deepEqual(plan({ ...without, rustupTried: [bareTarget] }, 'test'), [])
+  assert.deepEqual(plan(without, 'build'), [])
 })
 
 test('a Rust that was updated makes only the library anew', () => {
