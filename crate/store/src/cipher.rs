@@ -130,7 +130,7 @@ impl Subkey {
     /// The subkey of the file with this salt, for the use that `context` names. `None` if the build lacks the cipher, and for
     /// [`Cipher::None`].
     pub fn derive(cipher: Cipher, data_key: &DataKey, salt: &Salt, context: &[u8]) -> Option<Self> {
-        Self::from_secret(cipher, derive_secret(data_key.secret(), &salt.0, context))
+        Self::from_secret(cipher, derive_secret(data_key.secret().expose(), &salt.0, context))
     }
 
     /// Encrypts in place and returns what is needed to open it: the nonce and the tag. The data may be at most 4 GiB long.
@@ -193,9 +193,9 @@ impl fmt::Debug for Subkey {
 }
 
 /// HKDF-SHA-256 (RFC 5869) to one key.
-pub(crate) fn derive_secret(from: &Secret, salt: &[u8], context: &[u8]) -> Secret {
+pub(crate) fn derive_secret(from: &[u8], salt: &[u8], context: &[u8]) -> Secret {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
-    let Ok(()) = Hkdf::<Sha256>::new(Some(salt), from.expose()).expand(context, key.as_mut()) else {
+    let Ok(()) = Hkdf::<Sha256>::new(Some(salt), from).expand(context, key.as_mut()) else {
         unreachable!("HKDF-SHA-256 gives up to 8160 bytes, and a key has 32")
     };
     Secret::copy_of(&key)
@@ -291,3 +291,6 @@ impl Engine {
         match *self {}
     }
 }
+
+#[cfg(all(test, feature = "aes-gcm", feature = "chacha20poly1305"))]
+mod tests;

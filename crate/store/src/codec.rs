@@ -472,5 +472,5 @@ fn repeats_itself(raw: &[u8]) -> bool {
     repeats >= REPEATS_MIN
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std", feature = "rle", feature = "lz4", feature = "zstd", feature = "gzip"))]
 mod tests;

@@ -241,7 +241,7 @@ impl Wrapped {
     }
 
     fn subkey(cipher: Cipher, wrapping: &Secret, database: DatabaseId, used: &[u8]) -> Option<Subkey> {
-        Subkey::from_secret(cipher, derive_secret(wrapping, &database.0, used))
+        Subkey::from_secret(cipher, derive_secret(wrapping.expose(), &database.0, used))
     }
 
     /// K5. The use has a fixed length for each use, and the database always, so no two places read the same.
@@ -363,7 +363,7 @@ pub fn verify_manifest_mac(
 }
 
 fn manifest_hmac(master: &MasterKey, database: DatabaseId, bytes: &[u8]) -> Hmac<Sha256> {
-    let key = derive_secret(&master.0, &database.0, USE_MANIFEST);
+    let key = derive_secret(master.0.expose(), &database.0, USE_MANIFEST);
     let Ok(hmac) = Hmac::<Sha256>::new_from_slice(key.expose()) else { unreachable!("HMAC takes keys of any length") };
     hmac.chain_update(bytes)
 }
@@ -427,3 +427,6 @@ impl fmt::Debug for Keyring {
         write!(f, "Keyring({}, {} epochs)", self.cipher, self.data.len())
     }
 }
+
+#[cfg(all(test, feature = "aes-gcm", feature = "chacha20poly1305"))]
+mod tests;
