@@ -32,7 +32,7 @@ function isCode(code: string): code is ErrorCode {
   return Object.hasOwn(codes, code)
 }
 
-/** Any thrown thing as a plain object that survives postMessage. */
+/** Any thrown thing as a plain object that survives postMessage; what nobody threw on purpose is the end of the worker. */
 export function encodeError(error: unknown): Failure {
   if (isFailure(error)) {
     const { code, message, resultCode, sql, offset } = error

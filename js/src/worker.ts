@@ -21,9 +21,10 @@ function answer(request: Request): void {
     const transfer = answer instanceof Uint8Array ? [answer.buffer] : []
     reply({ id: request.id, ok: true, answer } satisfies Reply, transfer)
   } catch (error) {
-    // A trap leaves the instance in no state to be called again, whether or not a panic announced it.
-    if (error instanceof WebAssembly.RuntimeError) reply({ event: 'lost', message: error.message })
-    reply({ id: request.id, ok: false, failure: encodeError(error) } satisfies Reply)
+    const failure = encodeError(error)
+    // Whatever was not thrown on purpose (a trap, an exhausted stack) leaves the instance in no state to be called again.
+    if (failure.code === 'worker_lost') reply({ event: 'lost', message: failure.message })
+    else reply({ id: request.id, ok: false, failure } satisfies Reply)
   }
 }
 

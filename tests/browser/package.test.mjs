@@ -95,6 +95,27 @@ for (const engine of engines) {
       assert.equal(name, 'TypeError')
     })
 
+    await t.test('an engine that traps ends its worker, says so, and another can be opened', async () => {
+      const seen = await page.evaluate(async () => {
+        const { open } = window.coffer
+        const code = (promise) => promise.then(() => 'no error', (error) => error.code)
+        const db = await open('small', { backend: 'memory', wasm: await window.smallMemory(40) })
+        const codes = [
+          // A value too large for its memory is refused and the engine goes on; parameters that it cannot even receive are its end.
+          await code(db.query('select zeroblob(64 * 1024 * 1024)')),
+          await code(db.query('select 1')),
+          ...(await Promise.all([code(db.query('select length(?)', [new Uint8Array(64 << 20)])), code(db.query('select 2'))])),
+          await code(db.query('select 3')),
+          await code(db.close()),
+        ]
+        const next = await open('next', { backend: 'memory' })
+        codes.push(await next.get('select 4 as n').then(({ n }) => n))
+        await next.close()
+        return codes
+      })
+      assert.deepEqual(seen, ['limit', 'no error', 'worker_lost', 'worker_lost', 'worker_lost', 'no error', 4])
+    })
+
     // Before the next one, which makes browsers complain on purpose.
     await t.test('no page error was left over', () => assert.deepEqual(complaints, []))
 

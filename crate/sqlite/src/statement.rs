@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, Statement};
 
-use crate::wire::{Parameters, RowWriter};
+use crate::wire::{Parameters, RowWriter, TooLarge};
 use crate::{Error, ErrorCode, Result};
 
 /// What a statement that returns no rows did.
@@ -45,11 +45,18 @@ pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Res
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(complain)? {
         for index in 0..column_count {
-            writer.value(row.get_ref(index).map_err(complain)?);
+            writer.value(row.get_ref(index).map_err(complain)?).map_err(|TooLarge| too_large(sql))?;
         }
         writer.end_row();
     }
     Ok(writer.finish())
+}
+
+fn too_large(sql: &str) -> Error {
+    let message = "the rows do not fit in memory at once; ask for fewer with limit and offset".to_owned();
+    let mut error = Error::new(ErrorCode::Limit, message);
+    error.sql = Some(sql.to_owned());
+    error
 }
 
 /// A value too many, too few or of an unknown name is a mistake of the caller, so it is refused instead of bound to nothing.

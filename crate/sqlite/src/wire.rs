@@ -41,9 +41,14 @@ impl RowWriter {
         Self { bytes, count_at, row_count: 0 }
     }
 
-    /// Adds the next value of the current row.
-    pub fn value(&mut self, value: ValueRef<'_>) {
+    /// Adds the next value of the current row; refuses it if there is no memory for it (wasm ends at 4 GiB).
+    pub fn value(&mut self, value: ValueRef<'_>) -> Result<(), TooLarge> {
+        let payload = match value {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => size_of::<u32>() + bytes.len(),
+            _ => size_of::<u64>(),
+        };
         let out = &mut self.bytes;
+        out.try_reserve(1 + payload).map_err(|_| TooLarge)?;
         match value {
             ValueRef::Null => out.push(NULL),
             ValueRef::Integer(n) => {
@@ -68,6 +73,7 @@ impl RowWriter {
                 put_bytes(out, blob);
             }
         }
+        Ok(())
     }
 
     /// Ends the current row.
@@ -105,6 +111,10 @@ impl Parameters {
     /// For a statement that takes none.
     pub const NONE: Self = Self::Positional(Vec::new());
 }
+
+/// There is no memory for a result of that size.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLarge;
 
 /// The bytes are not parameters in the form this module reads.
 #[derive(Debug, PartialEq, Eq)]
@@ -178,7 +188,7 @@ mod tests {
         let mut writer = RowWriter { bytes: vec![0], count_at: 1, row_count: 0 };
         writer.bytes.extend_from_slice(&[0; 4]);
         for value in values {
-            writer.value(value.into());
+            writer.value(value.into()).unwrap();
             writer.end_row();
         }
         writer.finish()
@@ -216,8 +226,8 @@ mod tests {
     #[test]
     fn rows_start_with_their_columns_and_count() {
         let mut writer = RowWriter::new(["id", "x"].into_iter());
-        writer.value(ValueRef::Integer(5));
-        writer.value(ValueRef::Null);
+        writer.value(ValueRef::Integer(5)).unwrap();
+        writer.value(ValueRef::Null).unwrap();
         writer.end_row();
         let expected: Vec<u8> = [
             &[2, 0, 0, 0, 2, 0, 0, 0][..],
