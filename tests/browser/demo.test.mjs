@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
+import { startDemo } from './demo.mjs'
 import { engines, launch } from './launch.mjs'
 
 let site
-before(async () => (site = await serve('www/built')))
+before(async () => (site = await startDemo()))
 after(() => site.close())
 
 /** What the result table shows: one array of cell texts per row. */
