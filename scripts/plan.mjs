@@ -46,7 +46,7 @@ export function plan(facts, scope) {
     const why = `${wasmTarget}: the standard library for the browser`
     if (facts.rustup && !facts.rustupTried.includes(wasmTarget)) steps.push({ kind: 'rustup', target: wasmTarget, why })
     else if (facts.platform === 'linux' && (facts.apt || facts.debianRust)) {
-      if (!facts.debianRust) steps.push({ kind: 'apt', choices: [debianRust], why: 'rust for wasm: rustup could not give the target' })
+      if (!facts.debianRust) steps.push({ kind: 'apt', choices: debianRust, why: 'rust for wasm: rustup could not give the target' })
       if (!facts.linker) steps.push({ kind: 'apt', choices: linker.apt, why: 'lld: links wasm for that Rust' })
       steps.push({ kind: 'std', why })
     } else person(wasmTarget, why, `run: rustup target add ${wasmTarget}`)

@@ -13,8 +13,12 @@ const llvmVersions = [22, 21, 20, 19, 18, 17, 16, 15]
 export const wasmTarget = 'wasm32-unknown-unknown'
 export const bareTarget = 'thumbv7em-none-eabihf'
 
-/** Debian's Rust that can build for wasm32 (the `-web` packages exist for the browsers' sake and are kept current). */
-export const debianRust = ['rustc-web', 'cargo-web', 'rust-web-src', 'rust-web-clippy']
+/**
+ * Debian's Rust that can build for wasm32 (the `-web` packages exist for the browsers' sake and are kept current). Its clippy is only in
+ * newer archives and can be done without.
+ */
+const debianRustNeeded = ['rustc-web', 'cargo-web', 'rust-web-src']
+export const debianRust = [[...debianRustNeeded, 'rust-web-clippy'], debianRustNeeded]
 
 const mac = (name) => [`/Applications/${name}.app/Contents/MacOS/${name}`]
 const windows = (...path) => ['ProgramFiles', 'ProgramFiles(x86)', 'LOCALAPPDATA'].map((root) => [root, ...path])
