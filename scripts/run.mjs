@@ -1,9 +1,10 @@
 // What every npm script calls: `node scripts/run.mjs VERB [args]` sets the machine up and hands over to `cargo xtask VERB`, which is where
-// the project's own logic is. `start` is the one verb of its own, since a server must outlive cargo's lock: build, then serve.
+// the project's own logic is. `start` is the one verb of its own: build, then serve.
 
 import { spawnSync } from 'node:child_process'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { serveDemo } from './serve.mjs'
 import { SetupError, ensure } from './setup.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
@@ -22,7 +23,8 @@ try {
   const env = ensure(forBuildOnly.includes(verb) ? 'build' : 'test')
   if (verb === 'start') {
     hand('cargo', ['xtask', 'build'], env)
-    hand(process.execPath, [path.join(root, 'scripts', 'serve.mjs'), ...args], env)
+    // In this process: whoever ends `npm start` ends the server with it.
+    await serveDemo(args)
   } else hand('cargo', ['xtask', verb, ...args], env)
 } catch (error) {
   if (!(error instanceof SetupError)) throw error

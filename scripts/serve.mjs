@@ -2,6 +2,7 @@
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { serve } from './files.mjs'
 import { entry, root } from './rust.mjs'
 import { SetupError } from './setup.mjs'
@@ -15,11 +16,14 @@ async function firstFree(folder, port, tries) {
   }
 }
 
-await entry(async (args) => {
+/** Serves until the process ends. @param {string[]} args */
+export async function serveDemo(args) {
   const folder = path.join(root, 'www', 'built')
   if (!fs.existsSync(path.join(folder, 'main.js'))) throw new SetupError('the demo page is not built yet: run npm run build')
   const chosen = args.includes('--port') ? Number(args[args.indexOf('--port') + 1]) : undefined
   if (chosen !== undefined && !(Number.isInteger(chosen) && chosen >= 0 && chosen < 65536)) throw new SetupError('usage: node scripts/serve.mjs [--port N]')
   const { address } = await firstFree(folder, chosen ?? 8080, chosen === undefined ? 20 : 0)
   process.stdout.write(`Coffer's demo page: ${address}\nCtrl-C ends it.\n`)
-})
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await entry(serveDemo)
