@@ -184,10 +184,11 @@ function apt(step, facts) {
   asAdministrator(facts, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages])
 }
 
-function rustup(step, tried) {
+/** Where Debian's Rust can stand in, a network that leads nowhere may cost less than a minute; elsewhere rustup is the only way. */
+function rustup(step, facts, tried) {
   tried.push(step.target)
   say(`rustup target add ${step.target} (${step.why})`)
-  const done = run('rustup', ['target', 'add', step.target], { timeout: 25_000, killSignal: 'SIGKILL' })
+  const done = run('rustup', ['target', 'add', step.target], { timeout: facts.apt ? 45_000 : 900_000, killSignal: 'SIGKILL' })
   if (!done.ok) say(`rustup could not give it, going on without: ${lastLine(done.complaint)}`)
 }
 
@@ -243,7 +244,7 @@ function npm(step) {
 function perform(step, facts, tried) {
   switch (step.kind) {
     case 'apt': return apt(step, facts)
-    case 'rustup': return rustup(step, tried)
+    case 'rustup': return rustup(step, facts, tried)
     case 'std': return buildStd(step, facts)
     case 'cargo': return cargoInstall(step)
     case 'npm': return npm(step)

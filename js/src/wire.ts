@@ -58,11 +58,15 @@ export function decodeRows(bytes: Uint8Array): Row[] {
   }
 
   const columns = Array.from({ length: length() }, text)
-  return Array.from({ length: length() }, () => {
-    const row: Row = {}
-    for (const column of columns) row[column] = value()
-    return row
-  })
+  // Assigning to `__proto__` would change the row's prototype instead of adding a column.
+  const read = columns.includes('__proto__')
+    ? (): Row => Object.fromEntries(columns.map((column) => [column, value()]))
+    : (): Row => {
+        const row: Row = {}
+        for (const column of columns) row[column] = value()
+        return row
+      }
+  return Array.from({ length: length() }, read)
 }
 
 /** Writes parameters; throws TypeError for what SQL has no form for, since that is a mistake in the calling code. */

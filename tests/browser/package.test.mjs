@@ -54,6 +54,16 @@ for (const engine of engines) {
       assert.deepEqual([count, first, last], [10_000, { i: 1, name: 'row 1' }, { i: 10_000, name: 'row 10000' }])
     })
 
+    await t.test('a column may be called anything', async () => {
+      const seen = await page.evaluate(async () => {
+        const db = await window.coffer.open('names', { backend: 'memory' })
+        const row = await db.get(`select x'01' as "__proto__", 2 as "constructor", 3 as "a b", 4 as "", 5 as n, 6 as n`)
+        await db.close()
+        return [Object.keys(row), Object.getPrototypeOf(row) === Object.prototype, row.n]
+      })
+      assert.deepEqual(seen, [['__proto__', 'constructor', 'a b', '', 'n'], true, 6])
+    })
+
     await t.test('an error has its code, its place and its class', async () => {
       const seen = await page.evaluate(async () => {
         const { CofferError, open } = window.coffer
