@@ -143,6 +143,18 @@ impl CodecChoice {
         Ok(Self { codec, level })
     }
 
+    /// This codec at this level where the build has it, else LZ4, else none: what a default can promise in every build.
+    pub fn best_available(codec: Codec, level: i8) -> Self {
+        let wanted = Self::new(codec, level).unwrap_or(Self::NONE);
+        if wanted.codec.is_available() {
+            wanted
+        } else if Codec::Lz4.is_available() {
+            Self { codec: Codec::Lz4, level: 0 }
+        } else {
+            Self::NONE
+        }
+    }
+
     /// The codec.
     pub const fn codec(self) -> Codec {
         self.codec

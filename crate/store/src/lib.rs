@@ -18,26 +18,64 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bytes;
+mod checkpoint;
 mod cipher;
 mod codec;
+mod commit;
+mod compact;
 mod crc;
+mod create;
 mod device;
 mod entropy;
 mod error;
+mod file;
+mod format;
+mod history;
 mod ids;
+mod job;
 mod keys;
+mod location;
+mod log;
+mod options;
+mod recover;
+mod refresh;
+mod replay;
+mod rewrite;
+mod scratch;
+mod segment;
+mod snapshot;
+mod stats;
+mod store;
 mod sync;
+mod table;
+mod txn;
+mod verify;
 
+pub use checkpoint::{Installed, SourceDevice};
 pub use cipher::{Cipher, NONCE_BYTES, Nonce, Subkey, TAG_BYTES};
 pub use codec::{Codec, CodecChoice, Decoder, Dictionary, Encoded, Encoder, UnknownName, train};
+pub use compact::{Compaction, Maintained};
 pub use crc::crc32;
 pub use device::{Device, DeviceError, DeviceErrorKind, DeviceOp, MemDevice, MemStorage, OpenMode, Storage};
 pub use entropy::Entropy;
 pub use error::{Corrupt, Error, Foreign, Limit, Result, Unsupported, What};
+pub use format::commits::CommitInfo;
+pub use format::{FORMAT_VERSION, REQUIRED_FEATURES};
 pub use ids::{
     Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, PageNo, PageSize, RequestId, Salt, SegmentId,
 };
+pub use job::{Done, Inline, Job, Source, Task, Workers};
 pub use keys::{
     DataKey, KEY_BYTES, KeySlot, Keyring, MAC_BYTES, MasterKey, SlotKey, SlotKind, Wrapped, manifest_mac,
     verify_manifest_mac,
 };
+pub use options::{Commit, NewKey, Options, Synchronous};
+pub use recover::{Peek, Recovered, peek};
+pub use scratch::Scratch;
+pub use snapshot::{PageVersion, Snapshot};
+pub use stats::Stats;
+pub use store::{Counters, Store};
+pub use sync::Work;
+pub use txn::Txn;
+pub use verify::Verified;

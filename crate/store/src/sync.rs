@@ -44,3 +44,11 @@ mod imp {
 }
 
 pub(crate) use imp::Shared;
+
+/// Work that several threads can do at once, where there are threads.
+#[cfg(feature = "std")]
+pub type Work<'a> = dyn Fn(usize) + Sync + 'a;
+
+/// Work that several threads can do at once, where there are threads.
+#[cfg(not(feature = "std"))]
+pub type Work<'a> = dyn Fn(usize) + 'a;

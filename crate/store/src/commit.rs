@@ -1,0 +1,278 @@
+//! Committing: the staged pages of a transaction become frames, one write, and the newest state.
+//!
+//! Power can go at each line. Before the write, nothing has happened. In the middle of it, recovery finds no valid commit
+//! frame and drops the run. After it, the commit is there or not, as a whole; after the flush, it is there.
+
+use alloc::sync::Arc;
+use alloc::vec;
+
+use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
+use crate::error::{Error, Limit, Result, What};
+use crate::format::frame::CommitPayload;
+use crate::format::layout::LOG_DATA_START;
+use crate::format::log::LogHeader;
+use crate::format::manifest::{Slot, decode_slot};
+use crate::ids::{Chain, CommitId, Epoch, RequestId, Salt};
+use crate::log::{Assembler, Log, LogNumber, Run};
+use crate::options::{Commit, Synchronous};
+use crate::recover::{log_file, manifest_slot};
+use crate::store::{LiveTally, Store};
+use crate::txn::Txn;
+
+impl<S: Storage> Store<S> {
+    /// Commits a transaction. On an error it is gone, as if it had never been; only after `Poisoned` nobody knows, until
+    /// the store is opened again.
+    pub fn commit(&mut self, mut txn: Txn<S::Device>, how: Commit) -> Result<CommitId> {
+        self.check_turn(&txn)?;
+        if txn.is_empty() && how.request == RequestId::NONE {
+            return Ok(self.view.commit);
+        }
+        if self.log.as_ref().is_some_and(|log| !log.commits.is_empty() && log.end >= self.options.log_bytes_max) {
+            return Err(Limit::LogFull.into());
+        }
+        self.begin_log()?;
+        txn.stage_cut();
+        let spilled = txn.run.is_some();
+        let Some(mut run) = txn.run.take().or_else(|| self.log.as_ref().map(Log::run)) else {
+            return Err(Error::Poisoned);
+        };
+        if spilled && how.synchronous >= Synchronous::Full {
+            self.flush_device()?;
+        }
+        let written_to = run.end;
+        self.assemble(&txn, &mut run)?;
+        let mut payload = CommitPayload {
+            page_count: txn.page_count,
+            page_count_low: txn.page_count_low.min(txn.page_count),
+            frame_count: u32::try_from(run.frames.len()).map_err(|_| Limit::Pages)?,
+            run_start: run.start,
+            chain: Chain::default(),
+            request: how.request,
+            flushed: self.flushed,
+            time_ms: how.time_ms,
+            generation: run.generation,
+        };
+        self.with_assembler(|assembler| assembler.commit(&mut run, &mut payload));
+        self.write_log(written_to)?;
+        if how.synchronous >= Synchronous::Normal {
+            self.flush_commit(how.synchronous)?;
+        }
+        drop(txn);
+        let commit = self.apply(run, &payload);
+        if how.synchronous >= Synchronous::Normal {
+            self.flushed = commit;
+        }
+        Ok(commit)
+    }
+
+    /// Writes the staged pages of a transaction behind the log's end, so that it need not fit in memory. They count for
+    /// nothing until the transaction commits.
+    pub fn spill(&mut self, txn: &mut Txn<S::Device>) -> Result<()> {
+        self.check_turn(txn)?;
+        if txn.staged.is_empty() {
+            return Ok(());
+        }
+        self.begin_log()?;
+        // The log may have been begun since the transaction was.
+        txn.base.files = Arc::clone(&self.view.files);
+        let Some(mut run) = txn.run.take().or_else(|| self.log.as_ref().map(Log::run)) else {
+            return Err(Error::Poisoned);
+        };
+        self.run = Arc::downgrade(&run.token);
+        let (written_to, frames_before) = (run.end, run.frames.len());
+        self.assemble(txn, &mut run)?;
+        self.write_log(written_to)?;
+        let Some(slot) = self.log.as_ref().map(|log| log.slot) else { return Err(Error::Poisoned) };
+        for frame in run.frames.get(frames_before..).unwrap_or_default() {
+            txn.spilled.insert(frame.page, frame.location(slot));
+            txn.cut.remove(&frame.page);
+        }
+        txn.staged.clear();
+        txn.run = Some(run);
+        Ok(())
+    }
+
+    /// Whether this transaction may write: it is on the newest state, and no other one has pages behind the log's end.
+    fn check_turn(&self, txn: &Txn<S::Device>) -> Result<()> {
+        self.check_writable()?;
+        if txn.base.commit != self.view.commit {
+            return Err(Error::Conflict { base: txn.base.commit, head: self.view.commit });
+        }
+        let mine = txn.run.as_ref().map(|run| Arc::as_ptr(&run.token));
+        let others = self.run.upgrade().is_some_and(|token| Some(Arc::as_ptr(&token)) != mine);
+        if others { Err(Limit::LogFull.into()) } else { Ok(()) }
+    }
+
+    /// Whether a transaction has pages behind the log's end.
+    pub(crate) fn has_run(&self) -> bool {
+        self.run.strong_count() > 0
+    }
+
+    /// Sees to it that there is an active log. Nothing is written: the header goes along with the first run.
+    pub(crate) fn begin_log(&mut self) -> Result<()> {
+        if self.log.is_some() {
+            return Ok(());
+        }
+        if self.manifest_device.is_none() {
+            self.write_manifest(Ok)?;
+        }
+        let (number, device) = self.take_spare()?;
+        let mut salt = Salt::default();
+        self.entropy.fill(&mut salt.0);
+        let header = LogHeader {
+            cipher: self.manifest.cipher,
+            generation: self.log_next,
+            database: self.manifest.database,
+            salt,
+            epoch: if self.keys.is_some() { self.manifest.epoch } else { Epoch(0) },
+            page_size: self.manifest.page_size,
+            base: self.view.commit,
+            base_chain: self.chain,
+            base_page_count: self.view.page_count,
+        };
+        let file = Arc::new(log_file(number, device, &header, self.keys.as_ref())?);
+        let slot = self.insert_file(Arc::clone(&file));
+        self.log = Some(Log::new(number, file, slot, header));
+        self.log_next = self.log_next.next();
+        Ok(())
+    }
+
+    fn take_spare(&mut self) -> Result<(LogNumber, S::Device)> {
+        self.recycle();
+        if let Some(spare) = self.spares.pop() {
+            if spare.file_bytes > self.options.log_bytes_kept {
+                spare.device.truncate(self.options.log_bytes_kept)?;
+            }
+            return Ok((spare.number, spare.device));
+        }
+        let number = self.free_log_number();
+        let name = number.name();
+        let device = match self.storage.open(&name, OpenMode::Create) {
+            // Left by a crash between its creation and its first use.
+            Err(error) if error.kind == DeviceErrorKind::Exists => self.storage.open(&name, OpenMode::Write)?,
+            other => other?,
+        };
+        self.names_changed = true;
+        Ok((number, device))
+    }
+
+    fn free_log_number(&self) -> LogNumber {
+        let used = |number: LogNumber| {
+            self.log.iter().chain(&self.sealed).any(|log| log.number == number)
+                || self.retired.iter().any(|retired| retired.log_number() == Some(number))
+                || self.spares.iter().any(|spare| spare.number == number)
+        };
+        // At most as many are used as there are files open, so the search ends.
+        (0..u32::MAX).map(LogNumber).find(|&number| !used(number)).unwrap_or(LogNumber(u32::MAX))
+    }
+
+    /// Appends the staged pages to the run and to the buffer, behind the header if the log has none yet.
+    fn assemble(&mut self, txn: &Txn<S::Device>, run: &mut Run) -> Result<()> {
+        self.buffer.clear();
+        let Some(log) = &self.log else { return Err(Error::Poisoned) };
+        if !log.begun {
+            self.buffer.extend_from_slice(&log.header.encode());
+        }
+        self.with_assembler(|assembler| {
+            for (&page, raw) in &txn.staged {
+                assembler.page(run, page, raw);
+            }
+        });
+        Ok(())
+    }
+
+    fn with_assembler(&mut self, assemble: impl FnOnce(&mut Assembler<'_, S::Device>)) {
+        let Some(log) = &self.log else { return };
+        let entropy = &mut *self.entropy;
+        assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, out: &mut self.buffer });
+    }
+
+    /// Writes the buffer in one call.
+    fn write_log(&mut self, run_at: u64) -> Result<()> {
+        let Some(log) = &mut self.log else { return Err(Error::Poisoned) };
+        let at = if log.begun { run_at } else { 0 };
+        debug_assert!(log.begun || run_at == LOG_DATA_START as u64);
+        self.counters.writes += 1;
+        match log.file.device.write_at(at, &self.buffer) {
+            Ok(()) => {
+                log.begun = true;
+                self.counters.log_bytes += self.buffer.len() as u64;
+                self.counters_unsaved.log_bytes += self.buffer.len() as u64;
+                self.shrink_buffer();
+                Ok(())
+            }
+            Err(error) if error.kind == DeviceErrorKind::NoSpace => {
+                // Cutting the file where the last commit ended leaves nothing of the failed one, so that the caller's
+                // rollback is true after a crash as well. Nothing committed is touched, so the store stays usable.
+                let end = if log.begun { log.end } else { 0 };
+                if log.file.device.truncate(end).is_err() {
+                    self.poisoned = true;
+                }
+                Err(error.into())
+            }
+            Err(error) => Err(self.poison(error)),
+        }
+    }
+
+    /// A commit of a gigabyte must not keep a gigabyte for ever.
+    fn shrink_buffer(&mut self) {
+        const BUFFER_BYTES_KEPT: usize = 4 << 20;
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
+    }
+
+    fn flush_device(&mut self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        self.counters.flushes += 1;
+        log.file.device.flush().map_err(|error| self.poison(error))
+    }
+
+    fn flush_commit(&mut self, synchronous: Synchronous) -> Result<()> {
+        if self.names_changed {
+            self.storage.flush_names().map_err(|error| self.poison(error))?;
+            self.names_changed = false;
+        }
+        self.flush_device()?;
+        if synchronous == Synchronous::Extra {
+            self.check_manifest().map_err(|error| self.poison(error))?;
+            self.flush_device()?;
+        }
+        Ok(())
+    }
+
+    /// Reads the manifest back and finds in it what was last written.
+    fn check_manifest(&self) -> Result<()> {
+        let Some(device) = &self.manifest_device else { return Ok(()) };
+        let (start, slot_bytes) = manifest_slot(self.manifest.generation);
+        let stored = device.len()?.saturating_sub(start).min(slot_bytes);
+        let mut bytes = vec![0; usize::try_from(stored).unwrap_or(0)];
+        device.read_at(start, &mut bytes)?;
+        match decode_slot(crate::recover::MANIFEST, &bytes)? {
+            Slot::Whole(manifest) if manifest.generation() == self.manifest.generation => Ok(()),
+            _ => Err(Error::corrupt(crate::recover::MANIFEST, start, What::Manifest)),
+        }
+    }
+
+    /// Makes a run that is in the log the newest state.
+    fn apply(&mut self, run: Run, payload: &CommitPayload) -> CommitId {
+        let Some(log) = &mut self.log else { return self.view.commit };
+        let slot = log.slot;
+        let mut tally = LiveTally::new(&mut self.segments);
+        let table = &mut self.view.table;
+        if payload.page_count_low < self.view.page_count {
+            table.truncate(payload.page_count_low, |location| tally.remove(location));
+        }
+        for frame in run.frames.iter().filter(|frame| payload.page_count.contains(frame.page)) {
+            if let Some(replaced) = table.set(frame.page, frame.location(slot)) {
+                tally.remove(replaced);
+            }
+        }
+        log.append(run, payload);
+        self.view.commit = log.head;
+        self.view.page_count = payload.page_count;
+        self.chain = payload.chain;
+        self.requests.add(payload.request, self.view.commit);
+        self.counters.commits += 1;
+        self.view.commit
+    }
+}

@@ -1,0 +1,215 @@
+//! Compaction: merging and rewriting segments, and the steps of maintenance.
+//!
+//! C1  Only neighbours in the order of commits are merged, so each page's newest version stays in the newest segment that has
+//!     one, whatever is merged when.
+//! C2  The number of segments is bounded by the cheapest merge that makes one fewer; dead bytes by merging all when they pass
+//!     a share of the live ones. Both are figures in `Options`, and the write amplification that follows is measured.
+
+use alloc::vec::Vec;
+
+use crate::checkpoint::{Installed, STEP_BYTES, clone_subkey};
+use crate::device::Storage;
+use crate::error::Result;
+use crate::format::body::FileKind;
+use crate::ids::PageNo;
+use crate::job::{Inline, Job, Source, Workers};
+use crate::location::{FileSlot, Location};
+use crate::recover::read_contents;
+use crate::segment::read_header;
+use crate::store::Store;
+
+/// Which segments to rewrite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compaction {
+    /// What keeps their number and dead bytes bounded; nothing if both are.
+    Auto,
+    /// All into one.
+    All,
+    /// One that has an outlived key, codec or dictionary; nothing if none has.
+    Stale,
+}
+
+/// What a share of maintenance did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Nothing is left to do.
+    pub idle: bool,
+    /// A segment was installed.
+    pub installed: Option<Installed>,
+}
+
+impl<S: Storage> Store<S> {
+    /// The job that merges or rewrites segments. `None` if there is nothing to do or another job is out.
+    pub fn compact_job(&mut self, compaction: Compaction) -> Result<Option<Job>> {
+        self.check_writable()?;
+        if self.job_out {
+            return Ok(None);
+        }
+        let chosen = match compaction {
+            Compaction::Auto => self.choose(),
+            Compaction::All => (self.segments.len() > 1 || self.dead_bytes() > 0).then_some(0..self.segments.len()),
+            Compaction::Stale => self.stale(),
+        };
+        let Some(chosen) = chosen.filter(|chosen| !chosen.is_empty()) else { return Ok(None) };
+        // I5: what replaces the versions that are left out must be durable.
+        self.flush()?;
+        self.merge_job(chosen).map(Some)
+    }
+
+    fn merge_job(&mut self, chosen: core::ops::Range<usize>) -> Result<Job> {
+        let mut job = self.empty_job();
+        let keep = self.keep();
+        let mut versions: Vec<(PageNo, Location)> = Vec::new();
+        let mut sources = Vec::new();
+        let segments = self.segments.get(chosen.clone()).unwrap_or_default();
+        for segment in segments {
+            let Some(file) = self.view.files.get(segment.slot) else { continue };
+            let header = read_header(&file.device, &file.name)?;
+            let contents = read_contents(file, &header, &segment.entry)?;
+            versions.extend(
+                contents.entries.iter().map(|entry| {
+                    (entry.page, Location::new(segment.slot, entry.offset, entry.body_bytes, entry.commit))
+                }),
+            );
+            sources.push((segment.slot, file));
+        }
+        versions.sort_by_key(|(page, location)| (*page, location.commit()));
+        let slots: Vec<FileSlot> = sources.iter().map(|(slot, _)| *slot).collect();
+        let source_index = |slot: FileSlot| {
+            let index = slots.iter().position(|candidate| *candidate == slot).unwrap_or(slots.len());
+            FileSlot(u16::try_from(index).unwrap_or(u16::MAX))
+        };
+        job.records = self.needed(&versions, &keep, source_index);
+        job.sources = sources
+            .iter()
+            .map(|(_, file)| Source {
+                name: file.name.clone(),
+                kind: FileKind::Segment,
+                id: file.id,
+                file_bytes: file.sealed_bytes.unwrap_or(0),
+                subkey: clone_subkey(file.subkey.as_ref()),
+                dictionary: file.dictionary.clone(),
+            })
+            .collect();
+        let oldest = chosen.start == 0;
+        job.commits = self.remembered(segments.iter().flat_map(|segment| &segment.commits), &keep, oldest);
+        if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
+            (job.base, job.last) = (first.entry.base, last.entry.last);
+            (job.chain, job.page_count) = (last.chain, last.page_count);
+        }
+        self.job_out = true;
+        Ok(job)
+    }
+
+    /// Bytes in segments that the newest state does not use.
+    pub(crate) fn dead_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.entry.file_bytes.saturating_sub(segment.live.bytes)).sum()
+    }
+
+    fn live_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.live.bytes).sum()
+    }
+
+    /// Which neighbours to merge, by C2.
+    fn choose(&self) -> Option<core::ops::Range<usize>> {
+        let (live, dead) = (self.live_bytes(), self.dead_bytes());
+        let dead_max = (live / 100).saturating_mul(u64::from(self.options.dead_percent_max)).max(DEAD_BYTES_MIN);
+        let keeps_history = self.keep().any();
+        if dead > dead_max && !keeps_history {
+            return Some(0..self.segments.len());
+        }
+        if self.segments.len() <= self.options.segments_max.max(1) {
+            return None;
+        }
+        self.cheapest_run()
+    }
+
+    /// The neighbours whose merge writes the least for each file that it saves.
+    fn cheapest_run(&self) -> Option<core::ops::Range<usize>> {
+        let cost: Vec<u64> = self.segments.iter().map(|segment| segment.live.bytes + MERGE_BYTES_FIXED).collect();
+        let mut best: Option<(u64, core::ops::Range<usize>)> = None;
+        for start in 0..cost.len() {
+            let mut bytes = 0u64;
+            for (count, one) in (1u64..).zip(cost.get(start..).unwrap_or_default()) {
+                bytes += one;
+                if count < 2 {
+                    continue;
+                }
+                let each = bytes / (count - 1);
+                let end = start + usize::try_from(count).unwrap_or(usize::MAX);
+                if best.as_ref().is_none_or(|(least, _)| each <= *least) {
+                    best = Some((each, start..end));
+                }
+            }
+        }
+        best.map(|(_, run)| run)
+    }
+
+    fn stale(&self) -> Option<core::ops::Range<usize>> {
+        let epoch = if self.decrypting || self.keys.is_none() { 0 } else { self.manifest.epoch.0 };
+        let stale =
+            |segment: &crate::store::Segment| segment.entry.epoch.0 != epoch || segment.entry.id < self.rewrite_before;
+        self.segments.iter().position(stale).map(|index| index..index + 1)
+    }
+
+    /// Merges or rewrites until nothing of that kind is left to do.
+    pub fn compact(&mut self, compaction: Compaction, workers: &dyn Workers, threads: usize) -> Result<u32> {
+        let mut count = 0;
+        while let Some(job) = self.compact_job(compaction)? {
+            self.run_job(job, workers, threads)?;
+            count += 1;
+            if compaction == Compaction::All {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// A bounded share of whatever is due: folding a log, or merging segments. Call it when there is time.
+    pub fn maintain(&mut self, budget_bytes: u64) -> Result<Maintained> {
+        if self.running.is_none() {
+            if self.needs_checkpoint() && self.sealed.is_empty() {
+                self.seal_log()?;
+            }
+            let job = match self.fold_job()? {
+                Some(job) => Some(job),
+                None => self.compact_job(Compaction::Auto)?,
+            };
+            let Some(job) = job else { return Ok(Maintained { idle: !self.job_out, installed: None }) };
+            let target = job.target();
+            match self.start_task(job, 1) {
+                Ok(task) => self.running = Some(task),
+                Err(error) => {
+                    let _ = self.abandon_job(&target);
+                    return Err(error);
+                }
+            }
+        }
+        let Some(mut task) = self.running.take() else { return Ok(Maintained::default()) };
+        match task.step(budget_bytes.min(STEP_BYTES), &mut *self.entropy, &Inline) {
+            Ok(false) => {
+                self.running = Some(task);
+                Ok(Maintained::default())
+            }
+            Ok(true) => {
+                let target = task.target();
+                let installed = task.finish(&mut *self.entropy).and_then(|done| self.install(&done));
+                if installed.is_err() {
+                    let _ = self.abandon_job(&target);
+                }
+                Ok(Maintained { idle: false, installed: Some(installed?) })
+            }
+            Err(error) => {
+                let _ = self.abandon_job(&task.target());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Dead bytes below this are not worth a merge.
+const DEAD_BYTES_MIN: u64 = 1 << 20;
+
+/// What a merge costs besides bytes, so that tiny segments are merged many at a time.
+const MERGE_BYTES_FIXED: u64 = 64 << 10;

@@ -1,0 +1,175 @@
+//! Creating a database, and writing its root.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::cipher::Cipher;
+use crate::codec::Dictionary;
+use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, MemDevice, OpenMode, Storage};
+use crate::entropy::Entropy;
+use crate::error::{Error, Limit, Result, Unsupported};
+use crate::format::layout::DICTIONARY_BYTES_MAX;
+use crate::format::manifest::Manifest;
+use crate::ids::{Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, SegmentId};
+use crate::job::{Inline, Task};
+use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, Wrapped};
+use crate::options::{NewKey, Options};
+use crate::recover::{MANIFEST, manifest_slot};
+use crate::store::Store;
+
+impl<S: Storage> Store<S> {
+    /// Creates a database where there is none, and opens it.
+    pub fn create(
+        storage: S,
+        mut entropy: Box<dyn Entropy + Send>,
+        options: Options,
+        new_key: Option<NewKey<'_>>,
+    ) -> Result<Self> {
+        options.hot.codec().require().and(options.cold.codec().require()).map_err(unsupported)?;
+        if options.dictionary.as_ref().is_some_and(|dictionary| dictionary.len() > DICTIONARY_BYTES_MAX) {
+            return Err(Limit::Dictionary.into());
+        }
+        if storage.list()?.iter().any(|name| name == MANIFEST) {
+            return Err(DeviceError::new(DeviceOp::Open, MANIFEST, 0, DeviceErrorKind::Exists).into());
+        }
+        let mut database = DatabaseId([0; 16]);
+        entropy.fill(&mut database.0);
+        let mut manifest = Manifest {
+            cipher: Cipher::None,
+            generation: 0,
+            database,
+            page_size: options.page_size,
+            page_count: PageCount(0),
+            commit: CommitId::ZERO,
+            chain: Chain(database.0),
+            flushed: CommitId::ZERO,
+            segment_next: SegmentId(1),
+            log_first: LogGeneration(1),
+            hot: options.hot,
+            cold: options.cold,
+            epoch: Epoch(0),
+            archive: false,
+            history_floor: CommitId::ZERO,
+            log_bytes_written: 0,
+            segment_bytes_written: 0,
+            pins: Vec::new(),
+            segments: Vec::new(),
+            data_keys: Vec::new(),
+            slots: Vec::new(),
+        };
+        let mut slot_key = None;
+        let keys = match new_key {
+            Some(new_key) => {
+                slot_key = Some(new_key.key);
+                Some(add_encryption(&mut manifest, &mut *entropy, new_key)?)
+            }
+            None => None,
+        };
+        let device = storage.open(MANIFEST, OpenMode::Create)?;
+        let bytes = manifest.encode(keys.as_ref().map(Keyring::master)).ok_or(Limit::KeySlots)?;
+        let (start, _) = manifest_slot(manifest.generation);
+        device.write_at(start, &bytes)?;
+        device.flush()?;
+        storage.flush_names()?;
+        drop(device);
+        let dictionary = options.dictionary.clone();
+        let (mut store, _) = Self::open(storage, entropy, options, slot_key)?;
+        if let Some(dictionary) = dictionary {
+            store.embed_dictionary(Some(dictionary))?;
+        }
+        Ok(store)
+    }
+
+    /// Writes the root as `change` makes it, to the slot that does not hold the newest, and flushes. On an error the store
+    /// goes on with the old root.
+    pub(crate) fn write_manifest(&mut self, change: impl FnOnce(Manifest) -> Result<Manifest>) -> Result<()> {
+        self.check_writable()?;
+        let mut manifest = change(self.manifest.clone())?;
+        manifest.generation += 1;
+        manifest.flushed = self.flushed.max(manifest.commit);
+        manifest.log_bytes_written += core::mem::take(&mut self.counters_unsaved.log_bytes);
+        manifest.segment_bytes_written += core::mem::take(&mut self.counters_unsaved.segment_bytes);
+        let bytes = manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::KeySlots)?;
+        let (start, _) = manifest_slot(manifest.generation);
+        if self.manifest_device.is_none() {
+            self.manifest_device = Some(self.storage.open(MANIFEST, OpenMode::Create)?);
+            self.names_changed = true;
+        }
+        let Some(device) = &self.manifest_device else { return Err(Error::Poisoned) };
+        self.counters.writes += 1;
+        if let Err(error) = device.write_at(start, &bytes) {
+            // The newest root is in the other slot and whole, so a full disk is no reason to stop.
+            self.poisoned |= error.kind != DeviceErrorKind::NoSpace;
+            return Err(error.into());
+        }
+        self.counters.flushes += 1;
+        if let Err(error) = device.flush() {
+            return Err(self.poison(error));
+        }
+        if self.names_changed {
+            self.storage.flush_names().map_err(|error| self.poison(error))?;
+            self.names_changed = false;
+        }
+        self.manifest = manifest;
+        Ok(())
+    }
+
+    /// A segment with no pages, only a dictionary: how a new database remembers the one it was given.
+    pub(crate) fn write_dictionary_segment(&mut self) -> Result<()> {
+        let job = self.empty_job();
+        let device = self.storage.open(&job.target(), OpenMode::Create)?;
+        let mut task = Task::<MemDevice, _>::new(job, Vec::new(), device, 1);
+        task.step(u64::MAX, &mut *self.entropy, &Inline)?;
+        let done = task.finish(&mut *self.entropy)?;
+        self.install(&done)?;
+        Ok(())
+    }
+}
+
+/// Gives a manifest its first key slot and data key.
+pub(crate) fn add_encryption(
+    manifest: &mut Manifest,
+    entropy: &mut dyn Entropy,
+    new_key: NewKey<'_>,
+) -> Result<Keyring> {
+    new_key.cipher.require().map_err(unsupported)?;
+    if new_key.cipher == Cipher::None {
+        return Err(unsupported(Unsupported::Cipher(0)));
+    }
+    let master = MasterKey::draw(entropy);
+    let data = DataKey::draw(entropy);
+    let epoch = Epoch(manifest.epoch.0 + 1);
+    let slot =
+        first_slot(new_key.cipher, entropy, new_key.key, manifest.database, &master, new_key.kind, new_key.parameters)?;
+    let wrapped =
+        Wrapped::wrap_data(new_key.cipher, entropy, &master, manifest.database, epoch, &data).map_err(unsupported)?;
+    manifest.cipher = new_key.cipher;
+    manifest.epoch = epoch;
+    manifest.data_keys = alloc::vec![(epoch, wrapped)];
+    manifest.slots = alloc::vec![slot];
+    let mut keys = Keyring::new(new_key.cipher, master);
+    keys.insert(epoch, data);
+    Ok(keys)
+}
+
+fn first_slot(
+    cipher: Cipher,
+    entropy: &mut dyn Entropy,
+    key: &SlotKey,
+    database: DatabaseId,
+    master: &MasterKey,
+    kind: crate::keys::SlotKind,
+    parameters: Vec<u8>,
+) -> Result<KeySlot> {
+    KeySlot::wrap_master(cipher, entropy, key, database, (0, kind, parameters), master)
+}
+
+/// What this build lacks was asked for by an option, not found in a file.
+pub(crate) fn unsupported(what: Unsupported) -> Error {
+    Error::Unsupported { file: "the new database".into(), what }
+}
+
+/// A dictionary that was given, ready for use.
+pub(crate) fn prepare_dictionary(bytes: Vec<u8>) -> Result<Dictionary> {
+    Ok(Dictionary::new(bytes)?)
+}

@@ -1,0 +1,131 @@
+//! Open files: a device with what is needed to open the bodies in it, and the set of them that a view reads from.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Deref;
+
+use crate::cipher::Subkey;
+use crate::codec::{Decoder, Dictionary};
+use crate::device::Device;
+use crate::error::{Error, Result, What};
+use crate::format::body::{BodyHeader, FileKind, Opening, Place, open_body};
+use crate::ids::{DatabaseId, PageNo};
+use crate::location::{FileSlot, Location};
+
+/// An open log or segment. Whoever holds the `Arc` keeps the file from being removed or overwritten.
+pub(crate) struct OpenFile<D> {
+    pub face: Face,
+    pub device: D,
+    /// For a segment its length, up to which it may be read ahead; a log is never read ahead, since it still grows.
+    pub sealed_bytes: Option<u64>,
+}
+
+/// What opens the bodies of a file, wherever their bytes come from.
+pub(crate) struct Face {
+    pub name: String,
+    pub kind: FileKind,
+    /// The log's generation or the segment's id.
+    pub id: u64,
+    pub database: DatabaseId,
+    pub subkey: Option<Subkey>,
+    pub dictionary: Option<Dictionary>,
+}
+
+impl<D> Deref for OpenFile<D> {
+    type Target = Face;
+
+    fn deref(&self) -> &Face {
+        &self.face
+    }
+}
+
+impl Face {
+    /// Where a body in this file lies.
+    pub fn place(&self, offset: u64, page: u64) -> Place<'_> {
+        Place { database: &self.database, kind: self.kind, file: self.id, offset, page }
+    }
+
+    pub fn opening(&self, verify: bool) -> Opening<'_> {
+        Opening { subkey: self.subkey.as_ref(), dictionary: self.dictionary.as_ref(), verify }
+    }
+
+    pub fn corrupt(&self, offset: u64, what: What) -> Error {
+        Error::corrupt(&self.name, offset, what)
+    }
+
+    /// Opens a body of this file in place and checks that it is the version that the table names.
+    pub fn open_page(
+        &self,
+        body: &mut [u8],
+        page: PageNo,
+        location: Location,
+        verify: bool,
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<BodyHeader> {
+        let place = self.place(location.offset(), u64::from(page.get()));
+        let header = open_body(body, place, self.opening(verify), decoder, out)
+            .map_err(|what| self.corrupt(location.offset(), what))?;
+        if header.commit != location.commit() {
+            return Err(self.corrupt(location.offset(), What::RecordHeader));
+        }
+        Ok(header)
+    }
+}
+
+impl<D> fmt::Debug for OpenFile<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenFile({})", self.name)
+    }
+}
+
+/// The files of a view, by slot.
+#[derive(Debug)]
+pub(crate) struct FileSet<D> {
+    files: Vec<Option<Arc<OpenFile<D>>>>,
+}
+
+impl<D> Default for FileSet<D> {
+    fn default() -> Self {
+        Self { files: Vec::new() }
+    }
+}
+
+impl<D> Clone for FileSet<D> {
+    fn clone(&self) -> Self {
+        Self { files: self.files.clone() }
+    }
+}
+
+impl<D: Device> FileSet<D> {
+    pub fn get(&self, slot: FileSlot) -> Option<&Arc<OpenFile<D>>> {
+        self.files.get(usize::from(slot.0))?.as_ref()
+    }
+
+    /// The file that a location of this view's table names. The table only names files of the set.
+    pub fn of(&self, location: Location) -> Result<&Arc<OpenFile<D>>> {
+        self.get(location.file()).ok_or_else(|| Error::corrupt("", location.offset(), What::SegmentMissing))
+    }
+
+    /// Puts a file into the first free slot.
+    pub fn insert(&mut self, file: Arc<OpenFile<D>>) -> FileSlot {
+        let free = self.files.iter().position(Option::is_none).unwrap_or(self.files.len());
+        if free == self.files.len() {
+            self.files.push(None);
+        }
+        if let Some(place) = self.files.get_mut(free) {
+            *place = Some(file);
+        }
+        FileSlot(u16::try_from(free).unwrap_or(u16::MAX))
+    }
+
+    pub fn remove(&mut self, slot: FileSlot) -> Option<Arc<OpenFile<D>>> {
+        self.files.get_mut(usize::from(slot.0))?.take()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (FileSlot, &Arc<OpenFile<D>>)> {
+        (0..).map(FileSlot).zip(&self.files).filter_map(|(slot, file)| Some((slot, file.as_ref()?)))
+    }
+}

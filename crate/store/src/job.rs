@@ -1,0 +1,585 @@
+//! A job: rewrite these versions of these pages into a new segment.
+//!
+//! Folding a log, merging segments, changing codec, dictionary or key, and exporting a database are all this one thing. A
+//! job is a value with everything in it, so that it can run where the files are, on another thread, or in another worker to
+//! which the bytes of its sources were sent.
+//!
+//! J1  Running a job changes nothing but its own output; an abandoned one leaves a file that nothing refers to.
+//! J2  A step does a bounded amount of work: it decodes, compresses and writes about as many bytes as it was given.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::bytes::{Put, Reader};
+use crate::cipher::Subkey;
+use crate::codec::{Codec, CodecChoice, Decoder, Dictionary, Encoder};
+use crate::device::Device;
+use crate::entropy::Entropy;
+use crate::error::{Error, Result, What};
+use crate::file::Face;
+use crate::format::body::{Compressed, FileKind};
+use crate::format::commits::{CommitInfo, decode_commits, encode_commits};
+use crate::format::manifest::SegmentEntry;
+use crate::format::segment::SegmentHeader;
+use crate::ids::{Chain, CommitId, DatabaseId, LogGeneration, PageCount, PageNo, SegmentId};
+use crate::location::{FileSlot, Location};
+use crate::segment::{SegmentPlan, SegmentWriter};
+use crate::sync::{Shared, Work};
+
+/// Work that makes a new segment out of versions in other files. Made by a [`Store`](crate::Store), run by a [`Task`].
+pub struct Job {
+    pub(crate) header: SegmentHeader,
+    pub(crate) database: DatabaseId,
+    pub(crate) subkey: Option<Subkey>,
+    /// The dictionary as stored in the new segment, and as it is.
+    pub(crate) dictionary_stored: Vec<u8>,
+    pub(crate) dictionary: Option<Dictionary>,
+    pub(crate) cold: CodecChoice,
+    pub(crate) sources: Vec<Source>,
+    /// In page order, and commit order within a page. The location's file is an index into `sources`.
+    pub(crate) records: Vec<(PageNo, Location)>,
+    pub(crate) base: CommitId,
+    pub(crate) last: CommitId,
+    pub(crate) chain: Chain,
+    pub(crate) page_count: PageCount,
+    pub(crate) commits: Vec<CommitInfo>,
+    pub(crate) seal_flags: u32,
+    pub(crate) manifest: Option<Vec<u8>>,
+}
+
+/// A file that a job reads from.
+pub struct Source {
+    pub(crate) name: String,
+    pub(crate) kind: FileKind,
+    pub(crate) id: u64,
+    pub(crate) file_bytes: u64,
+    pub(crate) subkey: Option<Subkey>,
+    pub(crate) dictionary: Option<Dictionary>,
+}
+
+impl Source {
+    /// The file's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many of its first bytes the job may read: what has to be sent to a worker that cannot open it.
+    pub const fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job({} records of {} files to {:?})", self.records.len(), self.sources.len(), self.header.id)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
+}
+
+impl Job {
+    /// The name of the file to be made.
+    pub fn target(&self) -> String {
+        crate::segment::segment_name(self.header.id)
+    }
+
+    /// The files to read from, in the order in which a [`Task`] wants their devices.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// How many pages it rewrites.
+    pub fn records(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    fn into_writer(self) -> (SegmentWriter, Vec<(PageNo, Location)>) {
+        let plan = SegmentPlan {
+            header: self.header,
+            database: self.database,
+            subkey: self.subkey,
+            dictionary: self.dictionary_stored,
+            base: self.base,
+            last: self.last,
+            chain: self.chain,
+            page_count: self.page_count,
+            commits: self.commits,
+            seal_flags: self.seal_flags,
+            manifest: self.manifest,
+        };
+        (SegmentWriter::new(plan), self.records)
+    }
+}
+
+/// What a finished job made, to be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub(crate) entry: SegmentEntry,
+    /// The segments that it replaces.
+    pub(crate) segments: Vec<SegmentId>,
+    /// The log that it replaces.
+    pub(crate) log: Option<LogGeneration>,
+}
+
+impl Done {
+    /// The name of the file that was made.
+    pub fn target(&self) -> String {
+        crate::segment::segment_name(self.entry.id)
+    }
+
+    /// The length of the file that was made.
+    pub const fn file_bytes(&self) -> u64 {
+        self.entry.file_bytes
+    }
+
+    /// The pages in it.
+    pub const fn records(&self) -> u64 {
+        self.entry.records
+    }
+}
+
+/// Threads that can share work. The default runs everything where it is called.
+pub trait Workers {
+    /// Runs `work` for every number below `count`, in any order, at once or not, and returns when all are done.
+    fn run(&self, count: usize, work: &Work<'_>);
+}
+
+/// No other threads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Inline;
+
+impl Workers for Inline {
+    fn run(&self, count: usize, work: &Work<'_>) {
+        (0..count).for_each(work);
+    }
+}
+
+/// A job that is running.
+pub struct Task<I, O> {
+    inputs: Vec<I>,
+    faces: Vec<Face>,
+    output: O,
+    writer: SegmentWriter,
+    records: Vec<(PageNo, Location)>,
+    next: usize,
+    cold: CodecChoice,
+    dictionary: Option<Dictionary>,
+    page_bytes: usize,
+    segments: Vec<SegmentId>,
+    log: Option<LogGeneration>,
+    scratches: Vec<Shared<JobScratch>>,
+    batch: Vec<u8>,
+}
+
+/// One worker's share of a batch, and its working memory.
+struct JobScratch {
+    decoder: Decoder,
+    encoder: Encoder,
+    body: Vec<u8>,
+    page: Vec<u8>,
+    out: Vec<u8>,
+    /// Where each page of the share ends in `out`, and how it is compressed.
+    pages: Vec<(usize, Codec, bool)>,
+    failure: Option<Error>,
+}
+
+/// Sources are read in calls of about this many bytes.
+const READ_BYTES: u64 = 1 << 20;
+
+/// Pages in one worker's share at most.
+const SHARE_PAGES_MAX: usize = 64;
+
+impl<I: Device, O: Device> Task<I, O> {
+    /// Starts a job on these devices: one for each of the job's sources in their order, and an empty one to write to.
+    pub fn new(mut job: Job, inputs: Vec<I>, output: O, workers: usize) -> Self {
+        let database = job.database;
+        let (segments, log) = replaced(&job.sources);
+        let faces = core::mem::take(&mut job.sources)
+            .into_iter()
+            .map(|source| Face {
+                name: source.name,
+                kind: source.kind,
+                id: source.id,
+                database,
+                subkey: source.subkey,
+                dictionary: source.dictionary,
+            })
+            .collect();
+        let (cold, dictionary) = (job.cold, job.dictionary.take());
+        let page_bytes = job.header.page_size.bytes();
+        let (writer, records) = job.into_writer();
+        let scratches =
+            (0..workers.max(1)).map(|_| Shared::new(JobScratch::new(cold, dictionary.as_ref(), page_bytes))).collect();
+        Self {
+            inputs,
+            faces,
+            output,
+            writer,
+            records,
+            next: 0,
+            cold,
+            dictionary,
+            page_bytes,
+            segments,
+            log,
+            scratches,
+            batch: Vec::new(),
+        }
+    }
+
+    /// The name of the file that it makes.
+    pub fn target(&self) -> String {
+        crate::segment::segment_name(self.writer.plan().header.id)
+    }
+
+    /// Pages done and pages in all.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.next as u64, self.records.len() as u64)
+    }
+
+    /// Rewrites about `budget_bytes` of pages. Gives the result when the segment is whole and flushed.
+    pub fn step(&mut self, budget_bytes: u64, entropy: &mut dyn Entropy, workers: &dyn Workers) -> Result<bool> {
+        let mut spent = 0;
+        while self.next < self.records.len() && spent < budget_bytes.max(1) {
+            spent += self.batch(budget_bytes - spent, entropy, workers)?;
+            if self.writer.is_due() {
+                self.writer.write(&self.output)?;
+            }
+        }
+        Ok(self.next >= self.records.len())
+    }
+
+    /// Closes the segment: index, seal, flush. Called once [`step`](Self::step) has said `true`.
+    pub fn finish(self, entropy: &mut dyn Entropy) -> Result<Done> {
+        let plan = self.writer.plan();
+        let (id, epoch, base, last) = (plan.header.id, plan.header.epoch, plan.base, plan.last);
+        let (file_bytes, records) = self.writer.finish(&self.output, entropy)?;
+        let entry = SegmentEntry { id, file_bytes, records, base, last, epoch };
+        Ok(Done { entry, segments: self.segments, log: self.log })
+    }
+
+    /// Reads, recompresses and appends one batch; gives the raw bytes in it.
+    fn batch(&mut self, budget_bytes: u64, entropy: &mut dyn Entropy, workers: &dyn Workers) -> Result<u64> {
+        let pages_max = usize::try_from(budget_bytes / self.page_bytes as u64)
+            .unwrap_or(usize::MAX)
+            .clamp(1, SHARE_PAGES_MAX * self.scratches.len());
+        let end = self.records.len().min(self.next + pages_max);
+        let records = self.records.get(self.next..end).unwrap_or_default();
+        let bodies = read_bodies(&self.faces, &self.inputs, records, &mut self.batch)?;
+        let share = records.len().div_ceil(self.scratches.len());
+        let (faces, batch, scratches) = (&self.faces, &self.batch, &self.scratches);
+        let bodies = &bodies;
+        workers.run(scratches.len(), &|worker| {
+            let (first, last) = (share * worker, (share * (worker + 1)).min(records.len()));
+            let Some(scratch) = scratches.get(worker) else { return };
+            scratch.with(|scratch| {
+                scratch.begin();
+                let mine = records.get(first..last).unwrap_or_default();
+                for (record, &start) in mine.iter().zip(bodies.get(first..last).unwrap_or_default()) {
+                    scratch.recompress(faces, *record, batch, start);
+                }
+            });
+        });
+        let mut next = records.iter();
+        for scratch in &self.scratches {
+            let writer = &mut self.writer;
+            let page_bytes = self.page_bytes;
+            scratch.with(|scratch| {
+                if let Some(failure) = scratch.failure.take() {
+                    return Err(failure);
+                }
+                let mut start = 0;
+                for &(end, codec, dictionary) in &scratch.pages {
+                    let Some(&(page, location)) = next.next() else { break };
+                    let payload = scratch.out.get(start..end).unwrap_or_default();
+                    let raw_bytes = u32::try_from(page_bytes).unwrap_or(u32::MAX);
+                    let compressed = Compressed { codec, dictionary, raw_bytes, payload };
+                    writer.page(page, location.commit(), &compressed, entropy);
+                    start = end;
+                }
+                Ok(())
+            })?;
+        }
+        let count = (end - self.next) as u64;
+        self.next = end;
+        Ok(count * self.page_bytes as u64)
+    }
+
+    /// The codec that it compresses with.
+    pub fn codec(&self) -> (CodecChoice, bool) {
+        (self.cold, self.dictionary.is_some())
+    }
+}
+
+impl<I, O> fmt::Debug for Task<I, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Task({} of {} pages)", self.next, self.records.len())
+    }
+}
+
+impl JobScratch {
+    fn new(cold: CodecChoice, dictionary: Option<&Dictionary>, page_bytes: usize) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            encoder: Encoder::new(cold, dictionary),
+            body: Vec::new(),
+            page: vec![0; page_bytes],
+            out: Vec::new(),
+            pages: Vec::new(),
+            failure: None,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.out.clear();
+        self.pages.clear();
+        self.failure = None;
+    }
+
+    fn recompress(&mut self, faces: &[Face], (page, location): (PageNo, Location), batch: &[u8], start: usize) {
+        if self.failure.is_some() {
+            return;
+        }
+        let Some(face) = faces.get(usize::from(location.file().0)) else { return };
+        let stored = batch.get(start..).unwrap_or_default();
+        self.body.clear();
+        self.body.extend_from_slice(stored.get(..location.body_bytes() as usize).unwrap_or_default());
+        match face.open_page(&mut self.body, page, location, true, &mut self.decoder, &mut self.page) {
+            Ok(_) => {
+                let encoded = self.encoder.encode(&self.page, &mut self.out);
+                self.pages.push((self.out.len(), encoded.codec, encoded.dictionary));
+            }
+            Err(failure) => self.failure = Some(failure),
+        }
+    }
+}
+
+/// Fetches the bodies of records into `batch`, in as few calls as their places allow; gives where each begins there.
+fn read_bodies<I: Device>(
+    faces: &[Face],
+    inputs: &[I],
+    records: &[(PageNo, Location)],
+    batch: &mut Vec<u8>,
+) -> Result<Vec<usize>> {
+    // In file order, so that neighbours are found whatever order the pages have.
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    let location = |index: usize| records.get(index).map_or(Location::NONE, |record| record.1);
+    order.sort_unstable_by_key(|&index| (location(index).file(), location(index).offset()));
+    let mut starts = vec![0; records.len()];
+    batch.clear();
+    let mut group: Vec<usize> = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&first) = rest.first() {
+        let first_location = location(first);
+        let source = usize::from(first_location.file().0);
+        let (Some(face), Some(input)) = (faces.get(source), inputs.get(source)) else {
+            return Err(Error::corrupt("job", 0, What::Message));
+        };
+        let header_bytes = face.kind.header_bytes() as u64;
+        let begin = first_location.offset() + header_bytes;
+        let mut end = begin + u64::from(first_location.body_bytes());
+        group.clear();
+        group.push(first);
+        for &index in rest.get(1..).unwrap_or_default() {
+            let next = location(index);
+            if next.file() != first_location.file() {
+                break;
+            }
+            let next_end = next.offset() + header_bytes + u64::from(next.body_bytes());
+            if next.offset().saturating_sub(end) > GAP_BYTES || next_end - begin > READ_BYTES {
+                break;
+            }
+            end = next_end.max(end);
+            group.push(index);
+        }
+        rest = rest.get(group.len()..).unwrap_or_default();
+        let into = batch.len();
+        batch.resize(into + usize::try_from(end - begin).unwrap_or(0), 0);
+        input.read_at(begin, batch.get_mut(into..).unwrap_or_default())?;
+        for &index in &group {
+            let from = location(index).offset() + header_bytes - begin;
+            if let Some(start) = starts.get_mut(index) {
+                *start = into + usize::try_from(from).unwrap_or(0);
+            }
+        }
+    }
+    Ok(starts)
+}
+
+/// Dead bytes that are read along rather than pay another call.
+const GAP_BYTES: u64 = 16 * 1024;
+
+fn replaced(sources: &[Source]) -> (Vec<SegmentId>, Option<LogGeneration>) {
+    let of = |kind| sources.iter().filter(move |source| source.kind == kind).map(|source| source.id);
+    (of(FileKind::Segment).map(SegmentId).collect(), of(FileKind::Log).map(LogGeneration).next_back())
+}
+
+/// A job or its result as bytes, to travel between workers of one program. Not a stored format: both sides are one build.
+impl Job {
+    /// The job as bytes. They hold keys: send them only to a worker of the same program, and wipe them.
+    pub fn to_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        let mut out = Vec::new();
+        out.put(&self.header.encode());
+        out.put(&self.database.0);
+        put_subkey(&mut out, self.subkey.as_ref());
+        put_bytes(&mut out, &self.dictionary_stored);
+        put_bytes(&mut out, self.dictionary.as_ref().map_or(&[], |dictionary| dictionary.bytes()));
+        out.put_u8(self.cold.codec().id());
+        out.put(&self.cold.level().to_le_bytes());
+        out.put_u32(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
+        for source in &self.sources {
+            put_bytes(&mut out, source.name.as_bytes());
+            out.put_u8(source.kind as u8);
+            out.put_u64(source.id);
+            out.put_u64(source.file_bytes);
+            put_subkey(&mut out, source.subkey.as_ref());
+            put_bytes(&mut out, source.dictionary.as_ref().map_or(&[], |dictionary| dictionary.bytes()));
+        }
+        out.put_u32(u32::try_from(self.records.len()).unwrap_or(u32::MAX));
+        for (page, location) in &self.records {
+            out.put_u32(page.get());
+            out.put_u16(location.file().0);
+            out.put_u64(location.offset());
+            out.put_u32(location.body_bytes());
+            out.put_u64(location.commit().0);
+        }
+        out.put_u64(self.base.0);
+        out.put_u64(self.last.0);
+        out.put(&self.chain.0);
+        out.put_u32(self.page_count.0);
+        put_bytes(&mut out, &encode_commits(&self.commits));
+        out.put_u32(self.seal_flags);
+        put_bytes(&mut out, self.manifest.as_deref().unwrap_or_default());
+        zeroize::Zeroizing::new(out)
+    }
+
+    /// A job from its bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let malformed = || Error::corrupt("job", 0, What::Message);
+        let mut reader = Reader::new(bytes);
+        let header = reader.array().ok_or_else(malformed)?;
+        let header = SegmentHeader::decode("job", &header)?;
+        Self::take_fields(header, &mut reader).ok_or_else(malformed)
+    }
+
+    fn take_fields(header: SegmentHeader, reader: &mut Reader<'_>) -> Option<Self> {
+        let database = DatabaseId(reader.array()?);
+        let subkey = take_subkey(reader)?;
+        let dictionary_stored = take_bytes(reader)?.to_vec();
+        let dictionary = take_dictionary(reader)?;
+        let cold = CodecChoice::new(Codec::from_id(reader.u8()?)?, reader.i8()?).ok()?;
+        let mut sources = Vec::new();
+        for _ in 0..reader.u32()? {
+            sources.push(Source {
+                name: String::from_utf8(take_bytes(reader)?.to_vec()).ok()?,
+                kind: match reader.u8()? {
+                    1 => FileKind::Log,
+                    2 => FileKind::Segment,
+                    _ => return None,
+                },
+                id: reader.u64()?,
+                file_bytes: reader.u64()?,
+                subkey: take_subkey(reader)?,
+                dictionary: take_dictionary(reader)?,
+            });
+        }
+        let mut records = Vec::new();
+        for _ in 0..reader.u32()? {
+            let page = PageNo::new(reader.u32()?)?;
+            let file = FileSlot(reader.u16()?);
+            let (offset, body_bytes, commit) = (reader.u64()?, reader.u32()?, CommitId(reader.u64()?));
+            records.push((page, Location::new(file, offset, body_bytes, commit)));
+        }
+        let job = Self {
+            header,
+            database,
+            subkey,
+            dictionary_stored,
+            dictionary,
+            cold,
+            sources,
+            records,
+            base: CommitId(reader.u64()?),
+            last: CommitId(reader.u64()?),
+            chain: Chain(reader.array()?),
+            page_count: PageCount(reader.u32()?),
+            commits: decode_commits(take_bytes(reader)?)?,
+            seal_flags: reader.u32()?,
+            manifest: Some(take_bytes(reader)?.to_vec()).filter(|manifest| !manifest.is_empty()),
+        };
+        reader.is_empty().then_some(job)
+    }
+}
+
+impl Done {
+    /// The result as bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let entry = &self.entry;
+        for field in [entry.id.0, entry.file_bytes, entry.records, entry.base.0, entry.last.0] {
+            out.put_u64(field);
+        }
+        out.put_u32(entry.epoch.0);
+        out.put_u64(self.log.map_or(0, |log| log.0));
+        for segment in &self.segments {
+            out.put_u64(segment.0);
+        }
+        out
+    }
+
+    /// A result from its bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let take = |reader: &mut Reader<'_>| {
+            let entry = SegmentEntry {
+                id: SegmentId(reader.u64()?),
+                file_bytes: reader.u64()?,
+                records: reader.u64()?,
+                base: CommitId(reader.u64()?),
+                last: CommitId(reader.u64()?),
+                epoch: crate::ids::Epoch(reader.u32()?),
+            };
+            let log = Some(LogGeneration(reader.u64()?)).filter(|log| log.0 != 0);
+            let mut segments = Vec::new();
+            while !reader.is_empty() {
+                segments.push(SegmentId(reader.u64()?));
+            }
+            Some(Self { entry, segments, log })
+        };
+        take(&mut Reader::new(bytes)).ok_or_else(|| Error::corrupt("result", 0, What::Message))
+    }
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+    out.put(bytes);
+}
+
+fn take_bytes<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let count = reader.u32()? as usize;
+    reader.take(count)
+}
+
+fn put_subkey(out: &mut Vec<u8>, subkey: Option<&Subkey>) {
+    match subkey {
+        Some(subkey) => put_bytes(out, subkey.to_secret_bytes().as_slice()),
+        None => put_bytes(out, &[]),
+    }
+}
+
+#[expect(clippy::option_option, reason = "malformed, absent, present")]
+fn take_subkey(reader: &mut Reader<'_>) -> Option<Option<Subkey>> {
+    let bytes = take_bytes(reader)?;
+    if bytes.is_empty() { Some(None) } else { Subkey::from_secret_bytes(bytes).ok().map(Some) }
+}
+
+#[expect(clippy::option_option, reason = "malformed, absent, present")]
+fn take_dictionary(reader: &mut Reader<'_>) -> Option<Option<Dictionary>> {
+    let bytes = take_bytes(reader)?;
+    if bytes.is_empty() { Some(None) } else { Dictionary::new(bytes.to_vec()).ok().map(Some) }
+}

@@ -1,0 +1,53 @@
+//! Catching up with another process that committed to the same database.
+
+use crate::device::{Device, Storage};
+use crate::error::{Error, Result, What};
+use crate::format::layout::MANIFEST_SLOT_BYTES;
+use crate::format::manifest::{Slot, decode_slot};
+use crate::recover::{MANIFEST, load};
+use crate::store::Store;
+
+impl<S: Storage> Store<S> {
+    /// Looks whether another process has committed or checkpointed, and if so takes over its state. `true` if the newest
+    /// commit changed. Snapshots that are held stay as they are. The caller holds whatever lock keeps writers out meanwhile.
+    pub fn refresh(&mut self) -> Result<bool> {
+        let before = self.view.commit;
+        if let Some(device) = &self.manifest_device {
+            let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
+            let mut bytes = alloc::vec![0; usize::try_from(len).unwrap_or(0)];
+            device.read_at(0, &mut bytes)?;
+            let (first, second) = bytes.split_at(bytes.len().min(MANIFEST_SLOT_BYTES));
+            let mut newest = None;
+            for slot in [first, second] {
+                if let Slot::Whole(manifest) = decode_slot(MANIFEST, slot)?
+                    && newest.as_ref().is_none_or(|(generation, _)| manifest.generation() > *generation)
+                {
+                    newest = Some((manifest.generation(), manifest));
+                }
+            }
+            let (_, sealed) = newest.ok_or_else(|| Error::corrupt(MANIFEST, 0, What::Manifest))?;
+            if sealed.generation() != self.manifest.generation {
+                let master = self.keys.as_ref().map(crate::keys::Keyring::master);
+                let unauthentic = || Error::corrupt(MANIFEST, 0, What::ManifestAuthentication);
+                self.manifest = sealed.open(master).ok_or_else(unauthentic)?;
+            }
+        }
+        let loaded = load(&self.storage, &self.manifest, self.keys.as_ref(), &self.options)?;
+        self.log_next = loaded.logs.last().map_or(self.manifest.log_first, |log| log.generation().next());
+        self.take_over(loaded);
+        Ok(self.view.commit != before)
+    }
+
+    fn take_over(&mut self, loaded: crate::recover::Loaded<S::Device>) {
+        let mut logs: alloc::collections::VecDeque<_> = loaded.logs.into();
+        self.log = logs.pop_back();
+        self.sealed = logs;
+        self.view = loaded.view;
+        self.chain = loaded.chain;
+        self.spares = loaded.spares;
+        self.segments = loaded.segments;
+        self.flushed = loaded.flushed;
+        self.requests = loaded.requests;
+        self.dictionary = loaded.dictionary.or_else(|| self.dictionary.take());
+    }
+}

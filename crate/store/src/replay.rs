@@ -1,0 +1,237 @@
+//! Replaying one log: frame by frame up to the last valid commit, and what can be said of the rest.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::device::Device;
+use crate::error::{Result, What};
+use crate::file::OpenFile;
+use crate::format::frame::{CommitPayload, FrameHeader, check_frame, commit_frame_bytes, split_commit};
+use crate::format::layout::{BODY_HEADER_BYTES, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAME_TRAILER_BYTES, LOG_DATA_START};
+use crate::ids::{CommitId, PageNo, PageSize};
+use crate::log::{FrameRef, Log, Run};
+use crate::recover::{Loaded, frame_bytes_max, open_commit};
+
+/// What a replay says besides what it laid over the table.
+pub(crate) struct Replayed {
+    /// Commits up to here were known to be flushed when later ones were written.
+    pub promised: CommitId,
+    /// What lies behind the last valid commit and belongs to commits that never became durable.
+    pub bytes_dropped: u64,
+}
+
+/// Lays the commits of a log over what was loaded before it.
+pub(crate) fn replay<D: Device>(log: &mut Log<D>, file_bytes: u64, loaded: &mut Loaded<D>) -> Result<Replayed> {
+    let file = alloc::sync::Arc::clone(&log.file);
+    let page_size = log.header.page_size;
+    let mut window = Window::new(&file.device, file_bytes, frame_bytes_max(page_size));
+    let mut promised = CommitId::ZERO;
+    let mut run = log.run();
+    while let Some(frame) = next_frame(&mut window, &run, page_size)? {
+        let Some((crc, body)) = check_frame(frame.bytes) else { break };
+        let frame_bytes = frame.bytes.len() as u64;
+        if let Some(page) = PageNo::new(frame.header.page) {
+            run.hasher.frame(page.get(), crc, frame.bytes);
+            let body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+            run.frames.push(FrameRef { page, commit: run.commit, offset: run.end, body_bytes });
+            run.end += frame_bytes;
+            continue;
+        }
+        let payload = open_payload_of(&file, run.end, body);
+        let Some(payload) = payload.filter(|payload| closes(payload, &run, log)) else { break };
+        run.end += frame_bytes;
+        promised = promised.max(payload.flushed);
+        lay_over(log, &run, &payload, loaded);
+        log.append(run, &payload);
+        run = log.run();
+    }
+    let stop = log.end;
+    let bytes_dropped = judge_tail(log, file_bytes, stop)?;
+    Ok(Replayed { promised, bytes_dropped })
+}
+
+struct Frame<'a> {
+    header: FrameHeader,
+    bytes: &'a [u8],
+}
+
+/// The frame that continues the run; `None` where the log ends.
+///
+/// FORMAT: frame-4
+fn next_frame<'w, D: Device>(
+    window: &'w mut Window<'_, D>,
+    run: &Run,
+    page_size: PageSize,
+) -> Result<Option<Frame<'w>>> {
+    let Some(bytes) = window.at(run.end)? else { return Ok(None) };
+    let Some(header) = FrameHeader::decode(bytes, page_size) else { return Ok(None) };
+    if header.commit != run.commit {
+        return Ok(None);
+    }
+    let frame_bytes = header.frame_bytes as usize;
+    Ok(bytes.get(..frame_bytes).map(|bytes| Frame { header, bytes }))
+}
+
+/// Whether a commit frame closes this run of this log.
+///
+/// FORMAT: commit-1
+fn closes<D>(payload: &CommitPayload, run: &Run, log: &Log<D>) -> bool {
+    payload.generation == log.generation()
+        && payload.run_start == run.start
+        && payload.frame_count as usize == run.frames.len()
+        && payload.flushed < run.commit
+        && payload.page_count_low <= payload.page_count
+        && payload.chain == run.hasher.clone().finish(run.commit, payload)
+}
+
+fn lay_over<D: Device>(log: &Log<D>, run: &Run, payload: &CommitPayload, loaded: &mut Loaded<D>) {
+    let mut tally = crate::store::LiveTally::new(&mut loaded.segments);
+    let table = &mut loaded.view.table;
+    if payload.page_count_low < loaded.view.page_count {
+        table.truncate(payload.page_count_low, |location| tally.remove(location));
+    }
+    for frame in run.frames.iter().filter(|frame| payload.page_count.contains(frame.page)) {
+        if let Some(replaced) = table.set(frame.page, frame.location(log.slot)) {
+            tally.remove(replaced);
+        }
+    }
+    loaded.view.commit = run.commit;
+    loaded.view.page_count = payload.page_count;
+    loaded.chain = payload.chain;
+    loaded.requests.add(payload.request, run.commit);
+}
+
+/// What follows the last valid commit: nothing, an unflushed tail (its length), or damage to what was flushed (an error).
+///
+/// FORMAT: log-6
+fn judge_tail<D: Device>(log: &Log<D>, file_bytes: u64, stop: u64) -> Result<u64> {
+    let next = log.head.next();
+    let page_size = log.header.page_size;
+    let mut tail_end = stop;
+    for found in find_commit_frames(&log.file.device, stop, file_bytes, page_size)? {
+        if found.commit < next {
+            continue;
+        }
+        let payload = open_payload_of(&log.file, found.offset, &found.page_data);
+        if let Some(payload) = payload.filter(|payload| payload.generation == log.generation()) {
+            if payload.flushed >= next {
+                return Err(log.file.corrupt(stop, What::Frame));
+            }
+            tail_end = tail_end.max(found.end);
+        }
+    }
+    // A torn run leaves at least the beginning of its first frame, if anything.
+    let mut window = Window::new(&log.file.device, file_bytes, frame_bytes_max(page_size));
+    if let Some(header) = window.at(stop)?.and_then(|bytes| FrameHeader::decode(bytes, page_size))
+        && header.commit == next
+    {
+        tail_end = tail_end.max(file_bytes.min(stop + u64::from(header.frame_bytes)));
+    }
+    Ok(tail_end - stop)
+}
+
+/// The payload of a commit frame, authenticated, whose clear mark says the same.
+///
+/// FORMAT: commit-2
+fn open_payload_of<D>(file: &OpenFile<D>, offset: u64, page_data: &[u8]) -> Option<CommitPayload> {
+    let (mark, body) = split_commit(page_data)?;
+    let mut body = body.to_vec();
+    let payload = open_commit(file, offset, &mut body).and_then(CommitPayload::decode)?;
+    (payload.flushed == mark).then_some(payload)
+}
+
+/// A commit frame that was found by its magic.
+pub(crate) struct FoundCommit {
+    pub offset: u64,
+    pub end: u64,
+    pub commit: CommitId,
+    pub page_data: Vec<u8>,
+}
+
+/// Looks for whole commit frames anywhere from `start`. Commit frames have a fixed size, so each candidate costs the same
+/// whatever hostile bytes say, and the search is linear.
+pub(crate) fn find_commit_frames<D: Device>(
+    device: &D,
+    start: u64,
+    file_bytes: u64,
+    page_size: PageSize,
+) -> Result<Vec<FoundCommit>> {
+    let frame_bytes_most = commit_frame_bytes(true);
+    let mut window = Window::new(device, file_bytes, frame_bytes_most);
+    let mut found: Vec<FoundCommit> = Vec::new();
+    let magic = FRAME_MAGIC.to_le_bytes();
+    let mut offset = start.max(LOG_DATA_START as u64);
+    while let Some(bytes) = window.at(offset)? {
+        if bytes.len() < FRAME_HEADER_BYTES + BODY_HEADER_BYTES + FRAME_TRAILER_BYTES {
+            break;
+        }
+        // The last bytes of the window are looked at again from its next position, where whole frames fit.
+        let searched = (bytes.len().saturating_sub(frame_bytes_most - 1)).max(1);
+        let hit = bytes.windows(magic.len()).take(searched).position(|candidate| candidate == magic);
+        let Some(hit) = hit else {
+            offset += searched as u64;
+            continue;
+        };
+        let candidate = bytes.get(hit..).unwrap_or_default();
+        if let Some(frame) = whole_commit_frame(candidate, page_size)
+            && let Some((_, body)) = check_frame(frame)
+            && let Some(header) = FrameHeader::decode(frame, page_size)
+            && found.len() < FOUND_MAX
+        {
+            let at = offset + hit as u64;
+            found.push(FoundCommit {
+                offset: at,
+                end: at + frame.len() as u64,
+                commit: header.commit,
+                page_data: body.to_vec(),
+            });
+        }
+        offset += hit as u64 + 1;
+    }
+    Ok(found)
+}
+
+/// More are not needed to judge a tail, and would only cost memory.
+const FOUND_MAX: usize = 1 << 16;
+
+fn whole_commit_frame(bytes: &[u8], page_size: PageSize) -> Option<&[u8]> {
+    let header = FrameHeader::decode(bytes, page_size)?;
+    let frame_bytes = header.frame_bytes as usize;
+    let fixed = frame_bytes == commit_frame_bytes(true) || frame_bytes == commit_frame_bytes(false);
+    if header.page == 0 && fixed { bytes.get(..frame_bytes) } else { None }
+}
+
+/// A piece of a file in memory, moved along as it is read.
+struct Window<'d, D> {
+    device: &'d D,
+    file_bytes: u64,
+    start: u64,
+    bytes: Vec<u8>,
+    need: usize,
+}
+
+const WINDOW_BYTES: usize = 1 << 20;
+
+impl<'d, D: Device> Window<'d, D> {
+    /// `need` bytes are there at every position, unless the file ends.
+    const fn new(device: &'d D, file_bytes: u64, need: usize) -> Self {
+        Self { device, file_bytes, start: 0, bytes: Vec::new(), need }
+    }
+
+    /// What is at an offset; `None` at or past the end.
+    fn at(&mut self, offset: u64) -> Result<Option<&[u8]>> {
+        if offset >= self.file_bytes {
+            return Ok(None);
+        }
+        let end = self.start + self.bytes.len() as u64;
+        let wanted = self.file_bytes.min(offset + self.need as u64);
+        if offset < self.start || wanted > end {
+            let len = (self.file_bytes - offset).min((WINDOW_BYTES.max(self.need)) as u64);
+            self.bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+            self.device.read_at(offset, &mut self.bytes)?;
+            self.start = offset;
+        }
+        let from = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(from..))
+    }
+}

@@ -1,0 +1,4 @@
+//! The engine from outside, in one binary.
+
+mod basics;
+mod support;
