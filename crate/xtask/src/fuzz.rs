@@ -26,8 +26,12 @@ fn run(mut args: Args) -> Outcome {
     if !shell::exists("cargo-fuzz") {
         return failed(format!("missing tool: cargo-fuzz; {}", shell::cure("cargo-fuzz")));
     }
-    let mut command = Command::new("cargo");
-    command.env("RUSTUP_TOOLCHAIN", "nightly").arg("fuzz");
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo", "fuzz"]);
+    if std::env::var_os("CC").is_none() {
+        // The sanitizer takes a table of zstd's, compiled by gcc, for a fault: see fuzz/README.md.
+        command.env("CC", "clang");
+    }
     match words.first() {
         None => shell::run("cargo fuzz", command.arg("list")),
         Some(target) => {

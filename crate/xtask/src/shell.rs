@@ -83,7 +83,7 @@ fn name(command: &Command) -> String {
 /// The command that brings a tool onto the machine.
 pub fn cure(tool: &str) -> &'static str {
     match tool {
-        "cargo" | "rustc" => "install Rust from https://rustup.rs",
+        "cargo" | "rustc" | "rustup" => "install Rust from https://rustup.rs",
         "rustfmt" | "cargo-fmt" => "run: rustup component add rustfmt",
         "cargo-clippy" => "run: rustup component add clippy",
         "cargo-fuzz" => "run: cargo install cargo-fuzz",
