@@ -45,7 +45,8 @@ function install(command, args, options = {}) {
 
 function lastLine(text) {
   const lines = text.trim().split('\n').filter((line) => line.trim() !== '')
-  return lines.findLast((line) => /^(error|E:|npm error|fatal)/.test(line)) ?? lines.at(-1) ?? 'no message'
+  const line = lines.findLast((text) => /^(error|E:|npm error|fatal)/.test(text)) ?? lines.at(-1) ?? 'no message'
+  return line.length > 160 ? `${line.slice(0, 160)}...` : line
 }
 
 // ---- looking
