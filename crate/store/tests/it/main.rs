@@ -1,4 +1,5 @@
 //! The engine from outside, in one binary.
 
+mod amplification;
 mod basics;
 mod support;
