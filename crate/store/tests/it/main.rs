@@ -3,3 +3,4 @@
 mod amplification;
 mod basics;
 mod support;
+mod verbs;
