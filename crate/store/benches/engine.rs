@@ -3,6 +3,12 @@
 //! Pages hold rows of text, 8 KiB each; zstd and AES-256-GCM as a new database has them. Nothing here flushes but where it
 //! says so: flushing measures the disk.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "small random numbers, and figures for people"
+)]
+
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::hint::black_box;

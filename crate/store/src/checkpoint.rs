@@ -112,9 +112,13 @@ impl<S: Storage> Store<S> {
     }
 
     /// Gives a job back unfinished: its file is removed, and another can be asked for.
+    ///
+    /// After a failed write of the root nobody knows whether it names the file, so it stays; the next opening knows.
     pub fn abandon_job(&mut self, target: &str) -> Result<()> {
         self.job_out = false;
-        self.storage.remove(target)?;
+        if !self.poisoned {
+            self.storage.remove(target)?;
+        }
         Ok(())
     }
 
@@ -316,7 +320,7 @@ impl<S: Storage> Store<S> {
     pub fn run_job(&mut self, job: Job, workers: &dyn Workers, threads: usize) -> Result<Installed> {
         let target = job.target();
         let result = self.run_job_inner(job, workers, threads);
-        if result.is_err() && self.job_out {
+        if result.is_err() {
             let _ = self.abandon_job(&target);
         }
         result

@@ -66,7 +66,7 @@ impl<S: Storage> Store<S> {
             None => None,
         };
         let device = storage.open(MANIFEST, OpenMode::Create)?;
-        let bytes = manifest.encode(keys.as_ref().map(Keyring::master)).ok_or(Limit::KeySlots)?;
+        let bytes = manifest.encode(keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
         let (start, _) = manifest_slot(manifest.generation);
         device.write_at(start, &bytes)?;
         device.flush()?;
@@ -87,31 +87,53 @@ impl<S: Storage> Store<S> {
         let mut manifest = change(self.manifest.clone())?;
         manifest.generation += 1;
         manifest.flushed = self.flushed.max(manifest.commit);
-        manifest.log_bytes_written += core::mem::take(&mut self.counters_unsaved.log_bytes);
-        manifest.segment_bytes_written += core::mem::take(&mut self.counters_unsaved.segment_bytes);
-        let bytes = manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::KeySlots)?;
-        let (start, _) = manifest_slot(manifest.generation);
+        manifest.log_bytes_written += self.counters_unsaved.log_bytes;
+        manifest.segment_bytes_written += self.counters_unsaved.segment_bytes;
         if self.manifest_device.is_none() {
             self.manifest_device = Some(self.storage.open(MANIFEST, OpenMode::Create)?);
             self.names_changed = true;
         }
-        let Some(device) = &self.manifest_device else { return Err(Error::Poisoned) };
-        self.counters.writes += 1;
-        if let Err(error) = device.write_at(start, &bytes) {
-            // The newest root is in the other slot and whole, so a full disk is no reason to stop.
-            self.poisoned |= error.kind != DeviceErrorKind::NoSpace;
-            return Err(error.into());
-        }
-        self.counters.flushes += 1;
-        if let Err(error) = device.flush() {
-            return Err(self.poison(error));
+        if let Err(error) = self.put_manifest(&manifest) {
+            self.restore_manifest(&error);
+            return Err(error);
         }
         if self.names_changed {
             self.storage.flush_names().map_err(|error| self.poison(error))?;
             self.names_changed = false;
         }
+        self.counters_unsaved = crate::store::Counters::default();
         self.manifest = manifest;
         Ok(())
+    }
+
+    fn put_manifest(&mut self, manifest: &Manifest) -> Result<()> {
+        let bytes = manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
+        let Some(device) = &self.manifest_device else { return Err(Error::Poisoned) };
+        let (start, _) = manifest_slot(manifest.generation);
+        self.counters.writes += 1;
+        device.write_at(start, &bytes)?;
+        self.counters.flushes += 1;
+        device.flush()?;
+        Ok(())
+    }
+
+    /// After a failed write nobody knows whether the new root is in its slot. The old one is put there under the new
+    /// generation, after which it is certain again and a full disk is no reason to stop. If that fails too, or the device did
+    /// more than run out of space, the store stops.
+    fn restore_manifest(&mut self, error: &Error) {
+        let full = matches!(error, Error::Device(error) if error.kind == DeviceErrorKind::NoSpace);
+        let outgrown = matches!(error, Error::Limit(_));
+        if outgrown {
+            return;
+        }
+        let mut old = self.manifest.clone();
+        old.generation += 1;
+        let restored = full && self.put_manifest(&old).is_ok();
+        if restored {
+            self.manifest = old;
+        } else {
+            self.poisoned = true;
+        }
     }
 
     /// A segment with no pages, only a dictionary: how a new database remembers the one it was given.

@@ -159,6 +159,8 @@ pub enum Limit {
     Level,
     /// The number of kept commits.
     KeptCommits,
+    /// The manifest would outgrow its slot.
+    Manifest,
 }
 
 impl From<DeviceError> for Error {
@@ -302,6 +304,7 @@ impl fmt::Display for Limit {
             Self::Dictionary => "the dictionary is too large or not a dictionary",
             Self::ReadOnly => "the database is open for reading only",
             Self::Level => "the codec has no such level",
+            Self::Manifest => "the manifest is full; release kept commits or merge segments",
             Self::KeptCommits => "too many commits are kept; release some",
         })
     }

@@ -425,7 +425,9 @@ pub(crate) fn read_contents<D: Device>(
         if seal.last != entry.last || seal.base != entry.base || seal.records != entry.records {
             return Err(file.corrupt(entry.file_bytes, What::Seal));
         }
-        let mut entries = Vec::with_capacity(usize::try_from(seal.records.min(1 << 24)).unwrap_or(0));
+        // A seal can claim any number; an index entry takes three bytes at least.
+        let entries_max = (seal.commits_start - seal.index_start) / 3;
+        let mut entries = Vec::with_capacity(usize::try_from(seal.records.min(entries_max)).unwrap_or(0));
         read_index(file, &seal, |index| entries.push(index))?;
         Ok(Contents { entries, commits: read_commits(file, &seal)?, seal: Some(seal), rebuilt: false })
     };
@@ -589,7 +591,8 @@ fn load_logs<S: Storage>(
             header => {
                 if header.is_none() {
                     let promised = promised_without_header(&candidate.device, candidate.file_bytes, manifest)?;
-                    headless = headless.max(promised.map(|promised| (promised, name)));
+                    headless =
+                        headless.max(promised.map(|(promised, newest)| (promised, newest, candidate.file_bytes, name)));
                 }
                 let Candidate { number, device, file_bytes, .. } = candidate;
                 loaded.spares.push(SpareLog { number, device, file_bytes });
@@ -610,15 +613,19 @@ fn load_logs<S: Storage>(
         log.begun = true;
         let Replayed { promised, bytes_dropped } = replay(&mut log, candidate.file_bytes, loaded)?;
         loaded.flushed = loaded.flushed.max(promised);
-        loaded.bytes_dropped += bytes_dropped;
+        // Behind an older log's last commit can only be what was never committed: the log after it begins there.
+        loaded.bytes_dropped = bytes_dropped;
         generation = header.generation.next();
         end = End { commit: log.head, chain: log.chain, name, offset: log.end };
         loaded.logs.push(log);
     }
-    if let Some((promised, name)) = headless
-        && promised > end.commit
-    {
-        return Err(Error::corrupt(&name, 0, What::LogHeader));
+    if let Some((promised, newest, file_bytes, name)) = headless {
+        if promised > end.commit {
+            return Err(Error::corrupt(&name, 0, What::LogHeader));
+        }
+        if newest > end.commit {
+            loaded.bytes_dropped += file_bytes.saturating_sub(LOG_DATA_START as u64);
+        }
     }
     // R3, FORMAT: log-5
     if end.commit < manifest.flushed {
@@ -637,10 +644,17 @@ struct End {
 }
 
 /// A log without a header is one whose first write was torn, or a spare that was never used, unless commit frames in it say
-/// that more had been flushed: then its header was damaged. Gives the newest commit that they call flushed.
-fn promised_without_header<D: Device>(device: &D, file_bytes: u64, manifest: &Manifest) -> Result<Option<CommitId>> {
+/// that more had been flushed: then its header was damaged. Gives the newest commit that they call flushed, and the newest
+/// that is there.
+fn promised_without_header<D: Device>(
+    device: &D,
+    file_bytes: u64,
+    manifest: &Manifest,
+) -> Result<Option<(CommitId, CommitId)>> {
     let found = find_commit_frames(device, LOG_DATA_START as u64, file_bytes, manifest.page_size)?;
-    Ok(found.iter().filter_map(|found| Some(split_commit(&found.page_data)?.0)).max())
+    let promised = found.iter().filter_map(|found| Some(split_commit(&found.page_data)?.0)).max();
+    let newest = found.iter().map(|found| found.commit).max();
+    Ok(promised.zip(newest))
 }
 
 /// How long a frame can be.

@@ -233,7 +233,14 @@ impl<S: Storage> Store<S> {
     /// Encrypts a database that is not.
     pub fn encrypt(&mut self, new_key: NewKey<'_>, workers: &dyn Workers, threads: usize) -> Result<()> {
         self.check_writable()?;
-        if self.keys.is_none() {
+        if self.keys.is_some() {
+            // An interrupted encryption is taken up by the same key; any other would be ignored, so it is refused.
+            let (cipher, database) = (self.manifest.cipher, self.manifest.database);
+            let opens = |slot: &KeySlot| slot.unwrap_master(cipher, new_key.key, database).is_ok();
+            if !self.manifest.slots.iter().any(opens) {
+                return Err(Error::WrongKey);
+            }
+        } else {
             self.drain_logs(workers, threads)?;
             let mut manifest = self.manifest.clone();
             let keys = add_encryption(&mut manifest, &mut *self.entropy, new_key)?;
@@ -348,7 +355,7 @@ impl<S: Storage> Store<S> {
             log_first: self.log_next,
             ..self.manifest.clone()
         };
-        let slot = copy.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::KeySlots)?;
+        let slot = copy.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
         job.manifest = Some(manifest_copy_payload(slot));
         // The file is not one of this database, so its id is not used up; the salt in it is random all the same.
         Ok(job)

@@ -1,4 +1,5 @@
 //! What maintenance costs: how much is written for what is committed, how many files are open, how long snapshots take.
+#![expect(clippy::cast_precision_loss, reason = "ratios for people")]
 
 use std::time::Instant;
 

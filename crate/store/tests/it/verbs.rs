@@ -338,8 +338,13 @@ fn an_encrypted_database_has_no_readable_byte_anywhere_ever() {
     let device = storage.open("copy", OpenMode::Create).unwrap();
     store.export(None, device, &Inline, 1).unwrap();
     look("after an export");
+}
+
+#[test]
+fn encrypting_an_encrypted_database_with_another_key_is_refused() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
     let key = slot_key(2);
-    let again = NewKey { cipher: coffer_store::Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: vec![], key: &key };
-    store.encrypt(again, &Inline, 1).unwrap();
-    look("after encrypting what is encrypted");
+    let other = NewKey { cipher: coffer_store::Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: vec![], key: &key };
+    assert_eq!(store.encrypt(other, &Inline, 1), Err(Error::WrongKey));
 }
