@@ -73,8 +73,8 @@ impl<S: Storage> Store<S> {
             return Ok(());
         }
         self.begin_log()?;
-        // The log may have been begun since the transaction was.
-        txn.base.files = Arc::clone(&self.view.files);
+        // The same commit, but perhaps in other files: a log may have been begun since, or a segment installed.
+        txn.base = self.view.clone();
         let Some(mut run) = txn.run.take().or_else(|| self.log.as_ref().map(Log::run)) else {
             return Err(Error::Poisoned);
         };
