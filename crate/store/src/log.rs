@@ -104,7 +104,8 @@ impl<D> Log<D> {
         self.chain = payload.chain;
         self.page_count = payload.page_count;
         self.begun = true;
-        self.frames.extend(run.frames);
+        // Spilled and then cut off in the same commit: no state ever shows it, kept ones included.
+        self.frames.extend(run.frames.into_iter().filter(|frame| payload.page_count.contains(frame.page)));
         self.commits.push(CommitInfo {
             commit,
             page_count: payload.page_count,
