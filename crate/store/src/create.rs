@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 
 use crate::cipher::Cipher;
 use crate::codec::Dictionary;
-use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, MemDevice, OpenMode, Storage};
+use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
 use crate::entropy::Entropy;
 use crate::error::{Error, Limit, Result, Unsupported};
 use crate::format::layout::DICTIONARY_BYTES_MAX;
 use crate::format::manifest::Manifest;
 use crate::ids::{Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, SegmentId};
-use crate::job::{Inline, Task};
+use crate::job::Inline;
 use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, Wrapped};
 use crate::options::{NewKey, Options};
 use crate::recover::{MANIFEST, manifest_slot};
@@ -139,11 +139,7 @@ impl<S: Storage> Store<S> {
     /// A segment with no pages, only a dictionary: how a new database remembers the one it was given.
     pub(crate) fn write_dictionary_segment(&mut self) -> Result<()> {
         let job = self.empty_job();
-        let device = self.storage.open(&job.target(), OpenMode::Create)?;
-        let mut task = Task::<MemDevice, _>::new(job, Vec::new(), device, 1);
-        task.step(u64::MAX, &mut *self.entropy, &Inline)?;
-        let done = task.finish(&mut *self.entropy)?;
-        self.install(&done)?;
+        self.run_job(job, &Inline, 1)?;
         Ok(())
     }
 }
