@@ -4,11 +4,13 @@
 //! names. After it, the segment is there and the log is one that the manifest has outlived. The log is only overwritten
 //! after that, and only when no snapshot reads it.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
+use crate::file::OpenFile;
 use crate::format::body::FileKind;
 use crate::format::commits::CommitInfo;
 use crate::format::layout::SEGMENTS_MAX;
@@ -38,7 +40,13 @@ impl<D> Retired<D> {
     pub fn log_number(&self) -> Option<LogNumber> {
         match self {
             Self::Log(number, ..) => Some(*number),
-            Self::Segment(_) => None,
+            Self::Segment(_) | Self::Reopened(_) => None,
+        }
+    }
+
+    pub fn into_file(self) -> Arc<OpenFile<D>> {
+        match self {
+            Self::Log(_, file, _) | Self::Segment(file) | Self::Reopened(file) => file,
         }
     }
 }
@@ -249,16 +257,21 @@ impl<S: Storage> Store<S> {
 
     /// Uses again or removes what no snapshot reads any more. Failing to is no harm: it is tried again later.
     pub(crate) fn recycle(&mut self) {
+        self.retired.retain(|retired| !matches!(retired, Retired::Reopened(file) if Arc::strong_count(file) == 1));
+        let read = |retired: &Retired<S::Device>| match retired {
+            Retired::Reopened(file) => Some(file.name.clone()),
+            _ => None,
+        };
+        let reopened: Vec<String> = self.retired.iter().filter_map(read).collect();
         let mut kept = Vec::new();
         for retired in core::mem::take(&mut self.retired) {
+            let pinned = |name: &String| self.storage.is_pinned(name) || reopened.contains(name);
             match retired {
-                Retired::Log(number, file, file_bytes) if !self.storage.is_pinned(&file.name) => {
-                    match Arc::try_unwrap(file) {
-                        Ok(file) => self.spare_log(number, file.device, file_bytes),
-                        Err(file) => kept.push(Retired::Log(number, file, file_bytes)),
-                    }
-                }
-                Retired::Segment(file) if !self.storage.is_pinned(&file.name) => match Arc::try_unwrap(file) {
+                Retired::Log(number, file, file_bytes) if !pinned(&file.name) => match Arc::try_unwrap(file) {
+                    Ok(file) => self.spare_log(number, file.device, file_bytes),
+                    Err(file) => kept.push(Retired::Log(number, file, file_bytes)),
+                },
+                Retired::Segment(file) if !pinned(&file.name) => match Arc::try_unwrap(file) {
                     Ok(file) => {
                         let name = file.face.name;
                         drop(file.device);
@@ -388,8 +401,16 @@ impl<S: Storage> Store<S> {
     ) -> Vec<CommitInfo> {
         let cuts_matter = !oldest || keep.any();
         let asked = |info: &CommitInfo| info.request != RequestId::NONE && self.requests.remembers(info.request);
-        let wanted = |info: &&CommitInfo| info.cut.is_some() && cuts_matter || asked(info) || keep.keeps(info.commit);
-        commits.into_iter().filter(wanted).copied().collect()
+        let wanted = |info: &CommitInfo| info.cut.is_some() && cuts_matter || asked(info) || keep.keeps(info.commit);
+        let mut commits = commits.into_iter().peekable();
+        let mut remembered = Vec::new();
+        while let Some(info) = commits.next() {
+            // The last may be the newest of all, which can be kept at any later time.
+            if wanted(info) || commits.peek().is_none() {
+                remembered.push(*info);
+            }
+        }
+        remembered
     }
 }
 
@@ -401,7 +422,7 @@ const SPARES_MAX: usize = 2;
 
 /// A job's source that is open in the store. Holding it keeps the file.
 #[derive(Debug)]
-pub struct SourceDevice<D>(pub(crate) Arc<crate::file::OpenFile<D>>);
+pub struct SourceDevice<D>(pub(crate) Arc<OpenFile<D>>);
 
 impl<D: Device> Device for SourceDevice<D> {
     fn len(&self) -> Result<u64, crate::device::DeviceError> {

@@ -1,11 +1,16 @@
 //! Catching up with another process that committed to the same database.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use crate::device::{Device, Storage};
 use crate::error::{Error, Result, What};
+use crate::file::OpenFile;
 use crate::format::layout::MANIFEST_SLOT_BYTES;
 use crate::format::manifest::{Slot, decode_slot};
+use crate::log::LogNumber;
 use crate::recover::{MANIFEST, load};
-use crate::store::Store;
+use crate::store::{Retired, Store};
 
 impl<S: Storage> Store<S> {
     /// Looks whether another process has committed or checkpointed, and if so takes over its state. `true` if the newest
@@ -38,16 +43,34 @@ impl<S: Storage> Store<S> {
         Ok(self.view.commit != before)
     }
 
-    fn take_over(&mut self, loaded: crate::recover::Loaded<S::Device>) {
+    /// S1: what held snapshots read stays open as it is, and is neither used again nor removed while they do.
+    fn take_over(&mut self, mut loaded: crate::recover::Loaded<S::Device>) {
+        let mut before: Vec<Arc<OpenFile<S::Device>>> =
+            self.view.files.iter().map(|(_, file)| Arc::clone(file)).collect();
+        before.extend(core::mem::take(&mut self.retired).into_iter().map(Retired::into_file));
         let mut logs: alloc::collections::VecDeque<_> = loaded.logs.into();
         self.log = logs.pop_back();
         self.sealed = logs;
         self.view = loaded.view;
         self.chain = loaded.chain;
-        self.spares = loaded.spares;
         self.segments = loaded.segments;
         self.flushed = loaded.flushed;
         self.requests = loaded.requests;
         self.dictionary = loaded.dictionary.or_else(|| self.dictionary.take());
+        before.retain(|file| Arc::strong_count(file) > 1);
+        for file in before {
+            let number = LogNumber::of_name(&file.name);
+            let spare = loaded.spares.iter().position(|spare| Some(spare.number) == number);
+            let live = self.view.files.iter().any(|(_, live)| live.name == file.name);
+            self.retired.push(match (number, spare) {
+                (Some(number), Some(spare)) => {
+                    let spare = loaded.spares.swap_remove(spare);
+                    Retired::Log(number, file, spare.file_bytes)
+                }
+                (None, _) if !live => Retired::Segment(file),
+                _ => Retired::Reopened(file),
+            });
+        }
+        self.spares = loaded.spares;
     }
 }

@@ -99,6 +99,8 @@ pub(crate) struct SpareLog<D> {
 pub(crate) enum Retired<D> {
     Log(LogNumber, Arc<OpenFile<D>>, u64),
     Segment(Arc<OpenFile<D>>),
+    /// It was opened anew, and only snapshots read it through this device.
+    Reopened(Arc<OpenFile<D>>),
 }
 
 /// A live segment.
