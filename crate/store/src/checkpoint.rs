@@ -318,8 +318,20 @@ impl<S: Storage> Store<S> {
         Ok(removed)
     }
 
+    /// Stops what [`maintain`](Self::maintain) is in the middle of, for a verb that cannot wait. Fails if a job is elsewhere.
+    pub(crate) fn claim_job(&mut self) -> Result<()> {
+        if let Some(task) = self.running.take() {
+            let target = task.target();
+            drop(task);
+            self.abandon_job(&target)?;
+        }
+        if self.job_out { Err(Limit::JobOut.into()) } else { Ok(()) }
+    }
+
     /// Folds everything that is in the logs, here and now.
     pub fn checkpoint(&mut self, workers: &dyn Workers, threads: usize) -> Result<u32> {
+        self.check_writable()?;
+        self.claim_job()?;
         self.seal_log()?;
         let mut folded = 0;
         while let Some(job) = self.fold_job()? {

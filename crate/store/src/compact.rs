@@ -155,6 +155,8 @@ impl<S: Storage> Store<S> {
 
     /// Merges or rewrites until nothing of that kind is left to do.
     pub fn compact(&mut self, compaction: Compaction, workers: &dyn Workers, threads: usize) -> Result<u32> {
+        self.check_writable()?;
+        self.claim_job()?;
         let mut count = 0;
         while let Some(job) = self.compact_job(compaction)? {
             self.run_job(job, workers, threads)?;

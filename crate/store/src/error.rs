@@ -161,6 +161,8 @@ pub enum Limit {
     KeptCommits,
     /// The manifest would outgrow its slot.
     Manifest,
+    /// A job was given out and has not come back.
+    JobOut,
 }
 
 impl From<DeviceError> for Error {
@@ -200,7 +202,7 @@ impl Error {
             Self::KeyRequired => "key_required",
             Self::WrongKey => "wrong_key",
             Self::Conflict { .. } => "conflict",
-            Self::Limit(Limit::LogFull) => "busy",
+            Self::Limit(Limit::LogFull | Limit::JobOut) => "busy",
             Self::Limit(Limit::ReadOnly) => "readonly",
             Self::Limit(_) => "limit",
             Self::NoSuchCommit { .. } => "no_such_commit",
@@ -304,6 +306,7 @@ impl fmt::Display for Limit {
             Self::Dictionary => "the dictionary is too large or not a dictionary",
             Self::ReadOnly => "the database is open for reading only",
             Self::Level => "the codec has no such level",
+            Self::JobOut => "a checkpoint or compaction is running elsewhere; wait for it and try again",
             Self::Manifest => "the manifest is full; release kept commits or merge segments",
             Self::KeptCommits => "too many commits are kept; release some",
         })

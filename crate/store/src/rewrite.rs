@@ -45,9 +45,7 @@ impl<S: Storage> Store<S> {
     /// Gives new segments a dictionary, or none. Segments that have another are then stale.
     pub fn embed_dictionary(&mut self, dictionary: Option<Vec<u8>>) -> Result<()> {
         self.check_writable()?;
-        if self.job_out {
-            return Err(Limit::Files.into());
-        }
+        self.claim_job()?;
         self.dictionary = dictionary.map(prepare_dictionary).transpose()?;
         self.rewrite_before = self.manifest.segment_next;
         if self.dictionary.is_some() {
@@ -282,8 +280,8 @@ impl<S: Storage> Store<S> {
 
     /// Folds every log, so that no frame is left that is encrypted in another way than the database is about to be.
     fn drain_logs(&mut self, workers: &dyn Workers, threads: usize) -> Result<()> {
-        if self.job_out || self.has_run() {
-            return Err(Limit::Files.into());
+        if self.has_run() {
+            return Err(Limit::LogFull.into());
         }
         self.checkpoint(workers, threads)?;
         // A log that was begun and holds no commit goes back unused.

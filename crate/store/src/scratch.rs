@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::file::OpenFile;
 use crate::location::Location;
 
-/// A reader's working memory. Never shared; any number of snapshots can be read through one.
+/// A reader's working memory. Never shared between threads; any number of snapshots of one database, but of one only, can be
+/// read through it, since what it read ahead is known by the segment's id.
 #[derive(Default)]
 pub struct Scratch {
     pub(crate) decoder: Decoder,

@@ -348,3 +348,20 @@ fn encrypting_an_encrypted_database_with_another_key_is_refused() {
     let other = NewKey { cipher: coffer_store::Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: vec![], key: &key };
     assert_eq!(store.encrypt(other, &Inline, 1), Err(Error::WrongKey));
 }
+
+#[test]
+fn a_verb_does_not_wait_for_maintenance_that_is_half_done() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, Options { checkpoint_pages: 10, ..small() }, Some(1));
+    put(&mut store, 1..=500, 1);
+    assert!(!store.maintain(1).unwrap().idle);
+    assert_eq!(store.checkpoint(&Inline, 1).unwrap(), 1);
+    assert_eq!(store.stats().log_frames, 0);
+    put(&mut store, 1..=500, 2);
+    store.seal_log().unwrap();
+    let job = store.fold_job().unwrap().unwrap();
+    assert_eq!(store.checkpoint(&Inline, 1), Err(Error::Limit(Limit::JobOut)));
+    store.abandon_job(&job.target()).unwrap();
+    store.decrypt(&Inline, 1).unwrap();
+    assert_eq!(contents(&store).len(), 500);
+}
