@@ -59,7 +59,7 @@ impl<S: Storage> Store<S> {
         if self.has_run() || self.log.as_ref().is_none_or(|log| log.commits.is_empty()) {
             return Ok(false);
         }
-        // A later log must never be durable where an earlier one is not: the next begins where this one ends.
+        // FORMAT: write-4. A later log must never be durable where an earlier one is not: the next begins where this one ends.
         self.flush()?;
         if let Some(log) = self.log.take() {
             self.sealed.push_back(log);
@@ -73,7 +73,7 @@ impl<S: Storage> Store<S> {
         if self.job_out || self.sealed.is_empty() {
             return Ok(None);
         }
-        // I5: what replaces the versions that are left out must be durable.
+        // FORMAT: write-5. I5: what replaces the versions that are left out must be durable.
         self.flush()?;
         let keep = self.keep();
         let Some(log) = self.sealed.front() else { return Ok(None) };
@@ -134,6 +134,7 @@ impl<S: Storage> Store<S> {
     pub(crate) fn empty_job(&mut self) -> Job {
         let id = self.manifest.segment_next;
         let encrypted = self.keys.is_some() && !self.decrypting;
+        // FORMAT: nonce-2
         let mut salt = SegmentSalt([0; 12]);
         self.entropy.fill(&mut salt.0);
         let cipher = if encrypted { self.manifest.cipher } else { crate::cipher::Cipher::None };
@@ -177,6 +178,7 @@ impl<S: Storage> Store<S> {
         let (file, header) = open_entry(&self.storage, &manifest, self.keys.as_ref(), &self.options, entry)?;
         let mut contents = read_contents(&file, &header, &entry)?;
         let position = self.position_of(done)?;
+        // FORMAT: write-7. A finished task has flushed the content.
         self.storage.flush_names().map_err(|error| self.poison(error))?;
         self.counters.segment_bytes += entry.file_bytes;
         self.counters_unsaved.segment_bytes += entry.file_bytes;
@@ -257,6 +259,7 @@ impl<S: Storage> Store<S> {
 
     /// Uses again or removes what no snapshot reads any more. Failing to is no harm: it is tried again later.
     pub(crate) fn recycle(&mut self) {
+        // FORMAT: write-8
         self.retired.retain(|retired| !matches!(retired, Retired::Reopened(file) if Arc::strong_count(file) == 1));
         let read = |retired: &Retired<S::Device>| match retired {
             Retired::Reopened(file) => Some(file.name.clone()),

@@ -104,6 +104,7 @@ pub struct Nonce([u8; NONCE_BYTES]);
 impl Nonce {
     /// Draws a fresh one.
     pub fn draw(entropy: &mut dyn Entropy) -> Self {
+        // FORMAT: nonce-1
         let mut bytes = [0; NONCE_BYTES];
         entropy.fill(&mut bytes);
         Self(bytes)

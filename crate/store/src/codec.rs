@@ -378,6 +378,7 @@ impl Decoder {
     ) -> Result<(), What> {
         #[cfg(not(feature = "zstd"))]
         let _ = dictionary;
+        // FORMAT: codec-1
         match codec {
             Codec::None => {
                 if stored.is_empty() {

@@ -48,6 +48,7 @@ impl<S: Storage> Store<S> {
             run_start: run.start,
             chain: Chain::default(),
             request: how.request,
+            // FORMAT: write-2
             flushed: self.flushed,
             time_ms: how.time_ms,
             generation: run.generation,
@@ -117,6 +118,7 @@ impl<S: Storage> Store<S> {
             self.write_manifest(Ok)?;
         }
         let (number, device) = self.take_spare()?;
+        // FORMAT: nonce-2
         let mut salt = Salt::default();
         self.entropy.fill(&mut salt.0);
         let header = LogHeader {

@@ -126,6 +126,8 @@ impl<S: Storage> Store<S> {
     }
 
     /// The neighbours whose merge writes the least for each file that it saves.
+    ///
+    /// FORMAT: write-6
     fn cheapest_run(&self) -> Option<core::ops::Range<usize>> {
         let cost: Vec<u64> = self.segments.iter().map(|segment| segment.live.bytes + MERGE_BYTES_FIXED).collect();
         let mut best: Option<(u64, core::ops::Range<usize>)> = None;

@@ -68,6 +68,7 @@ impl Face {
         let place = self.place(location.offset(), u64::from(page.get()));
         let header = open_body(body, place, self.opening(verify), decoder, out)
             .map_err(|what| self.corrupt(location.offset(), what))?;
+        // FORMAT: body-5
         if header.commit != location.commit() {
             return Err(self.corrupt(location.offset(), What::RecordHeader));
         }

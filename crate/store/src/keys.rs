@@ -321,6 +321,7 @@ impl KeySlot {
     /// Takes one slot from the beginning of `bytes` and returns it with what follows. Fails with [`What::ManifestField`].
     pub fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), What> {
         let parse = || {
+            // FORMAT: key-3
             let (&[number, kind, low, high], rest) = bytes.split_first_chunk()?;
             let len = usize::from(u16::from_le_bytes([low, high]));
             if len > Self::PARAMETER_BYTES_MAX {

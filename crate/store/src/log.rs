@@ -96,6 +96,8 @@ impl<D> Log<D> {
     }
 
     /// Takes over a run that is in the file now.
+    ///
+    /// FORMAT: write-1
     pub fn append(&mut self, run: Run, payload: &CommitPayload) {
         let commit = self.head.next();
         let cut = Some(payload.page_count_low).filter(|low| *low < self.page_count);

@@ -24,7 +24,7 @@ use crate::format::commits::CommitInfo;
 use crate::format::foreign;
 use crate::format::frame::split_commit;
 use crate::format::index::IndexEntry;
-use crate::format::layout::{LOG_DATA_START, MANIFEST_SLOT_BYTES};
+use crate::format::layout::{LOG_DATA_START, MANIFEST_SLOT_BYTES, SEGMENT_HEADER_BYTES};
 use crate::format::log::LogHeader;
 use crate::format::manifest::{Manifest, SealedManifest, SegmentEntry, Slot, decode_slot};
 use crate::format::seal::Seal;
@@ -104,6 +104,7 @@ impl<S: Storage> Store<S> {
         let mut store =
             Self::assemble_open(storage, entropy, options, keys, manifest, manifest_device, loaded, encoder);
         store.log_next = log_next;
+        // FORMAT: valid-1
         store.settle(&recovered)?;
         Ok((store, recovered))
     }
@@ -216,16 +217,22 @@ fn unlock(sealed: Box<SealedManifest>, key: Option<&SlotKey>) -> Result<(Manifes
     let (cipher, database) = (sealed.cipher(), sealed.database());
     let unauthentic = || Error::corrupt(MANIFEST, 0, What::ManifestAuthentication);
     if cipher == Cipher::None {
+        // FORMAT: manifest-6
+        if key.is_some() {
+            return Err(Error::WrongKey);
+        }
         return Ok((sealed.open(None).ok_or_else(unauthentic)?, None));
     }
     let file = || MANIFEST.into();
     cipher.require().map_err(|what: Unsupported| Error::Unsupported { file: file(), what })?;
     let key = key.ok_or(Error::KeyRequired)?;
+    // FORMAT: key-1
     let master =
         sealed.slots().iter().find_map(|slot| slot.unwrap_master(cipher, key, database).ok()).ok_or(Error::WrongKey)?;
     let manifest = sealed.open(Some(&master)).ok_or_else(unauthentic)?;
     let mut keys = Keyring::new(cipher, master);
     for (epoch, wrapped) in &manifest.data_keys {
+        // FORMAT: key-2
         let data = wrapped
             .unwrap_data(cipher, keys.master(), database, *epoch)
             .map_err(|what| Error::corrupt(MANIFEST, 0, what))?;
@@ -248,6 +255,10 @@ fn adopt_base<S: Storage>(
     let data_key = keys.and_then(|keys| keys.data(header.epoch));
     let file = open_segment(device, base, &header, manifest.database, data_key, file_bytes)?;
     let seal = read_seal(&file, &header)?;
+    // FORMAT: seal-3. An increment opened by itself would read zeros where the copy that it belongs to has pages.
+    if seal.base != CommitId::ZERO {
+        return Err(Error::corrupt(base, 0, What::SegmentMissing));
+    }
     manifest.segments = vec![SegmentEntry {
         id: seal.id,
         file_bytes,
@@ -425,20 +436,35 @@ pub(crate) fn read_contents<D: Device>(
         if seal.last != entry.last || seal.base != entry.base || seal.records != entry.records {
             return Err(file.corrupt(entry.file_bytes, What::Seal));
         }
+        check_dictionary(file, header, Some(&seal))?;
         // A seal can claim any number; an index entry takes three bytes at least.
         let entries_max = (seal.commits_start - seal.index_start) / 3;
         let mut entries = Vec::with_capacity(usize::try_from(seal.records.min(entries_max)).unwrap_or(0));
-        read_index(file, &seal, |index| entries.push(index))?;
+        read_index(file, header, &seal, |index| entries.push(index))?;
         Ok(Contents { entries, commits: read_commits(file, &seal)?, seal: Some(seal), rebuilt: false })
     };
     match indexed() {
-        Err(Error::Corrupt(_)) => scan_contents(file, header, entry),
+        Err(Error::Corrupt(found)) if found.what != What::Dictionary => scan_contents(file, header, entry),
         other => other,
+    }
+}
+
+/// Nothing but the seal tells whether a dictionary that no key authenticates is as it was written, and a page decompressed
+/// with another is another page.
+fn check_dictionary<D: Device>(file: &OpenFile<D>, header: &SegmentHeader, seal: Option<&Seal>) -> Result<()> {
+    // FORMAT: segment-8
+    let Some(dictionary) = file.dictionary.as_ref().filter(|_| header.cipher == Cipher::None) else { return Ok(()) };
+    if seal.is_some_and(|seal| seal.dictionary_crc == dictionary.id()) {
+        Ok(())
+    } else {
+        Err(file.corrupt(SEGMENT_HEADER_BYTES as u64, What::Dictionary))
     }
 }
 
 /// FORMAT: index-3
 fn scan_contents<D: Device>(file: &OpenFile<D>, header: &SegmentHeader, entry: &SegmentEntry) -> Result<Contents> {
+    let seal = read_seal(file, header).ok();
+    check_dictionary(file, header, seal.as_ref())?;
     let mut entries = Vec::new();
     let mut damage = None;
     scan_records(file, header, |found| match found {
@@ -452,7 +478,6 @@ fn scan_contents<D: Device>(file: &OpenFile<D>, header: &SegmentHeader, entry: &
         return Err(file.corrupt(entry.file_bytes, What::Index));
     }
     // Commits that shrank the database are remembered in the commits record alone; it may be whole where the index is not.
-    let seal = read_seal(file, header).ok();
     let commits = match &seal {
         Some(seal) => read_commits(file, seal)?,
         None => walk_to_commits(file, header)?,
@@ -604,7 +629,11 @@ fn load_logs<S: Storage>(
             return Err(Error::corrupt(&name, 0, What::LogHeader));
         }
         // FORMAT: log-4
-        if header.generation != generation || header.base != end.commit || header.base_chain != end.chain {
+        let continues = header.generation == generation
+            && header.base == end.commit
+            && header.base_chain == end.chain
+            && header.base_page_count == loaded.view.page_count;
+        if !continues {
             return Err(Error::corrupt(&name, 0, What::LogMissing));
         }
         let file = Arc::new(log_file(candidate.number, candidate.device, &header, keys)?);
@@ -619,6 +648,7 @@ fn load_logs<S: Storage>(
         end = End { commit: log.head, chain: log.chain, name, offset: log.end };
         loaded.logs.push(log);
     }
+    // FORMAT: log-7
     if let Some((promised, newest, file_bytes, name)) = headless {
         if promised > end.commit {
             return Err(Error::corrupt(&name, 0, What::LogHeader));
@@ -627,7 +657,7 @@ fn load_logs<S: Storage>(
             loaded.bytes_dropped += file_bytes.saturating_sub(LOG_DATA_START as u64);
         }
     }
-    // R3, FORMAT: log-5
+    // FORMAT: log-5, for R3.
     if end.commit < manifest.flushed {
         return Err(Error::corrupt(&end.name, end.offset, What::CommitsMissing));
     }

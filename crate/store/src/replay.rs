@@ -90,6 +90,7 @@ fn lay_over<D: Device>(log: &Log<D>, run: &Run, payload: &CommitPayload, loaded:
     if payload.page_count_low < loaded.view.page_count {
         table.truncate(payload.page_count_low, |location| tally.remove(location));
     }
+    // FORMAT: commit-3
     for frame in run.frames.iter().filter(|frame| payload.page_count.contains(frame.page)) {
         if let Some(replaced) = table.set(frame.page, frame.location(log.slot)) {
             tally.remove(replaced);

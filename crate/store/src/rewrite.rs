@@ -148,6 +148,7 @@ impl<S: Storage> Store<S> {
         self.check_writable()?;
         let keys = self.keys.as_ref().ok_or(Error::KeyRequired)?;
         let (cipher, database) = (keys.cipher(), self.manifest.database);
+        // FORMAT: key-4
         let master = MasterKey::draw(&mut *self.entropy);
         let mut slots = Vec::new();
         for slot in &self.manifest.slots {

@@ -16,7 +16,9 @@ use crate::device::Device;
 use crate::entropy::Entropy;
 use crate::error::{Error, Result, What};
 use crate::file::{Face, OpenFile};
-use crate::format::body::{Compressed, FileKind, Place, append_body, append_compressed, body_bytes_max, open_payload};
+use crate::format::body::{
+    Compressed, FileKind, Place, append_body, append_compressed, body_bytes_max, fixed_body_bytes, open_payload,
+};
 use crate::format::commits::{CommitInfo, decode_commits, encode_commits};
 use crate::format::index::{INDEX_PAYLOAD_BYTES_MAX, IndexEncoder, IndexEntry, decode_index};
 use crate::format::layout::{
@@ -378,9 +380,15 @@ fn read_special<D: Device>(file: &OpenFile<D>, offset: u64, page: u64, what: Wha
 /// Reads the index, entry by entry, in page order.
 ///
 /// FORMAT: index-1
-pub(crate) fn read_index<D: Device>(file: &OpenFile<D>, seal: &Seal, mut entry: impl FnMut(IndexEntry)) -> Result<()> {
+pub(crate) fn read_index<D: Device>(
+    file: &OpenFile<D>,
+    header: &SegmentHeader,
+    seal: &Seal,
+    mut entry: impl FnMut(IndexEntry),
+) -> Result<()> {
     let mut offset = seal.index_start;
     let mut records = 0u64;
+    let mut order = RecordOrder::new(header);
     // One call for the whole index where it is of usual size: calls cost more than bytes.
     let mut cached = IndexBytes::read(file, seal)?;
     for page in (INDEX_PAGE..).take(seal.index_records as usize) {
@@ -389,14 +397,45 @@ pub(crate) fn read_index<D: Device>(file: &OpenFile<D>, seal: &Seal, mut entry: 
             Some(cached) => cached.take(file, offset, page).ok_or_else(damaged)?,
             None => read_special(file, offset, page, What::Index)?,
         };
-        let count = decode_index(&payload, &mut entry).ok_or_else(damaged)?;
+        let mut in_order = true;
+        let count = decode_index(&payload, |next| {
+            in_order &= order.admits(&next);
+            entry(next);
+        });
+        let count = count.filter(|_| in_order).ok_or_else(damaged)?;
         records += count as u64;
         offset = end;
     }
-    if records != seal.records || offset != seal.commits_start {
+    if records != seal.records || offset != seal.commits_start || order.end != seal.index_start {
         return Err(file.corrupt(seal.index_start, What::Index));
     }
     Ok(())
+}
+
+/// Whether entries name records that stand one behind the other, in the order of pages and commits.
+///
+/// FORMAT: index-4
+struct RecordOrder {
+    end: u64,
+    last: Option<(PageNo, CommitId)>,
+    body_bytes: core::ops::RangeInclusive<usize>,
+}
+
+impl RecordOrder {
+    fn new(header: &SegmentHeader) -> Self {
+        let least = fixed_body_bytes(0, header.cipher != Cipher::None);
+        Self { end: header.data_start(), last: None, body_bytes: least..=body_bytes_max(header.page_size.bytes()) }
+    }
+
+    fn admits(&mut self, next: &IndexEntry) -> bool {
+        let version = (next.page, next.commit);
+        let admitted = next.offset == self.end
+            && self.last.is_none_or(|last| last < version)
+            && self.body_bytes.contains(&(next.body_bytes as usize));
+        self.end = next.offset.saturating_add(RECORD_HEADER_BYTES as u64 + u64::from(next.body_bytes));
+        self.last = Some(version);
+        admitted
+    }
 }
 
 /// The index section, read at once.

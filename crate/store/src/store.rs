@@ -228,6 +228,7 @@ impl<S: Storage> Store<S> {
     }
 
     pub(crate) fn check_writable(&self) -> Result<()> {
+        // FORMAT: write-3
         if self.poisoned {
             return Err(Error::Poisoned);
         }

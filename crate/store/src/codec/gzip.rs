@@ -58,7 +58,7 @@ impl Decoder {
         let (header, rest) = stored.split_first_chunk::<{ HEADER.len() }>()?;
         let (rest, len) = rest.split_last_chunk()?;
         let (deflated, crc) = rest.split_last_chunk()?;
-        // The length is known beforehand, so a member of another page size is refused before it is inflated.
+        // FORMAT: codec-2. The length is known beforehand, so a member of another page size is refused before it is inflated.
         if !header.starts_with(&HEADER_FIXED) || usize::try_from(u32::from_le_bytes(*len)).ok()? != out.len() {
             return None;
         }

@@ -47,11 +47,11 @@ pub(crate) struct Place<'a> {
     pub page: u64,
 }
 
-const ASSOCIATED_BYTES: usize = 16 + 8 + 8 + 8 + 8 + BODY_HEADER_BYTES;
+pub(super) const ASSOCIATED_BYTES: usize = 16 + 8 + 8 + 8 + 8 + BODY_HEADER_BYTES;
 
 impl Place<'_> {
     /// FORMAT: body-3
-    fn associated(&self, header: [u8; BODY_HEADER_BYTES]) -> [u8; ASSOCIATED_BYTES] {
+    pub(super) fn associated(&self, header: [u8; BODY_HEADER_BYTES]) -> [u8; ASSOCIATED_BYTES] {
         let mut out = [0; ASSOCIATED_BYTES];
         patch(&mut out, 0, &self.database.0);
         patch(&mut out, 16, &[self.kind as u8]);
@@ -77,7 +77,7 @@ const FLAG_ENCRYPTED: u8 = 1;
 const FLAG_DICTIONARY: u8 = 2;
 
 impl BodyHeader {
-    fn encode(&self) -> [u8; BODY_HEADER_BYTES] {
+    pub(super) fn encode(&self) -> [u8; BODY_HEADER_BYTES] {
         let flags = if self.encrypted { FLAG_ENCRYPTED } else { 0 } | if self.dictionary { FLAG_DICTIONARY } else { 0 };
         let mut out = [0; BODY_HEADER_BYTES];
         patch(&mut out, 0, &[self.codec.id(), flags]);

@@ -72,6 +72,10 @@ pub const SEGMENTS_MAX: usize = 256;
 pub const KEY_SLOTS_MAX: usize = 8;
 /// Data keys (epochs) that can live at once.
 pub const DATA_KEYS_MAX: usize = 64;
+/// Generations, commits, ids and counters of bytes stay below this.
+pub const NUMBER_END: u64 = 1 << 62;
+/// Key epochs stay below this.
+pub const EPOCH_END: u32 = 1 << 31;
 /// Single kept commits at most.
 pub const PINS_MAX: usize = 512;
 
@@ -81,3 +85,6 @@ const _: () = assert!(COMMIT_PAYLOAD_BYTES == 80);
 const _: () = assert!(SEAL_PAYLOAD_BYTES == 104);
 const _: () = assert!(MANIFEST_HEADER_BYTES == 80);
 const _: () = assert!(LOG_HEADER_COPY_START == 3968);
+
+#[cfg(all(test, feature = "std", feature = "aes-gcm"))]
+mod tests;

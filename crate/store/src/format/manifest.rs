@@ -8,8 +8,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::layout::{
-    DATA_KEYS_MAX, KEY_SLOTS_MAX, MANIFEST_COVERED_BYTES, MANIFEST_HEADER_BYTES, MANIFEST_SLOT_BYTES, PINS_MAX,
-    SEGMENTS_MAX,
+    DATA_KEYS_MAX, EPOCH_END, KEY_SLOTS_MAX, MANIFEST_COVERED_BYTES, MANIFEST_HEADER_BYTES, MANIFEST_SLOT_BYTES,
+    NUMBER_END, PINS_MAX, SEGMENTS_MAX,
 };
 use super::{FORMAT_VERSION, check_version};
 use crate::bytes::{Put, Reader};
@@ -205,10 +205,11 @@ pub(crate) fn decode_slot(file: &str, slot: &[u8]) -> Result<Slot> {
         reader.take(MAGIC.len())?;
         let version = (reader.u16()?, reader.u16()?, reader.u16()?);
         let cipher = reader.u8()?;
-        reader.take(1)?;
+        let reserved = reader.u8()?;
         Some((
             version,
             cipher,
+            reserved,
             reader.u64()?,
             reader.array::<16>()?,
             reader.u32()?,
@@ -216,7 +217,8 @@ pub(crate) fn decode_slot(file: &str, slot: &[u8]) -> Result<Slot> {
             reader.array::<32>()?,
         ))
     })();
-    let Some(((version, required, _compatible), cipher, generation, database, body_bytes, crc, mac)) = fields else {
+    let Some(((version, required, _compatible), cipher, reserved, generation, database, body_bytes, crc, mac)) = fields
+    else {
         return Ok(Slot::Broken);
     };
     let Some(body) = rest.get(..body_bytes as usize) else { return Ok(Slot::Broken) };
@@ -228,7 +230,8 @@ pub(crate) fn decode_slot(file: &str, slot: &[u8]) -> Result<Slot> {
     check_version(file, version, required)?;
     let cipher = Cipher::from_id(cipher)
         .ok_or_else(|| Error::Unsupported { file: file.into(), what: Unsupported::Cipher(cipher) })?;
-    let Some(manifest) = decode_body(cipher, generation, DatabaseId(database), body) else {
+    let manifest = decode_body(cipher, generation, DatabaseId(database), body);
+    let Some(manifest) = manifest.filter(|manifest| reserved == 0 && counts_on(manifest)) else {
         return Ok(Slot::Malformed);
     };
     let covered = [covered_header, body].concat();
@@ -286,6 +289,16 @@ fn decode_body(cipher: Cipher, generation: u64, database: DatabaseId, body: &[u8
         data_keys,
         slots,
     })
+}
+
+/// Numbers that only ever grow stay far from their ends, so that no writer has to fear the last one.
+///
+/// FORMAT: manifest-7
+fn counts_on(manifest: &Manifest) -> bool {
+    let Manifest { generation, commit, flushed, segment_next, log_first, epoch, .. } = *manifest;
+    let bytes = [manifest.log_bytes_written, manifest.segment_bytes_written];
+    let numbers = [generation, commit.0, flushed.0, segment_next.0, log_first.0];
+    epoch.0 < EPOCH_END && bytes.iter().chain(&numbers).all(|&number| number < NUMBER_END)
 }
 
 fn segments_in_order(segments: &[SegmentEntry], segment_next: SegmentId, commit: CommitId) -> bool {
