@@ -1,29 +1,561 @@
-//! An open database and its connection.
+//! An open database, and its connections.
 //!
-//! Does not know who calls it: the browser's worker, the native command and tests use the same type.
+//! A [`Database`] owns the files; [`Database::connect`] gives any number of connections on it, one of which writes at a
+//! time. It does not know who calls it: the browser's worker, the native command and tests use the same type.
 
-use rusqlite::{Connection, OpenFlags};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::{Error, Result, features};
+use coffer_store::{
+    Cipher, CodecChoice, CommitId, Device, DeviceError, DeviceErrorKind, DeviceOp, Entropy, MemStorage, NewKey,
+    PageSize, Recovered, RequestId, SlotKey, Storage, Store, Verified,
+};
+use rusqlite::OpenFlags;
 
-/// An open database. Dropping it closes it.
-pub struct Database {
-    connection: Connection,
+use crate::connection::Connection;
+use crate::core::{Core, Parts};
+use crate::entropy::SystemEntropy;
+use crate::error::{Error, ErrorCode, Result};
+use crate::figures::{MemoryStats, StorageInfo};
+use crate::key::{Kdf, Key, NewSlot, candidates};
+use crate::lock::ProcessLock;
+use crate::portable::{Portable, lock};
+use crate::pragma::CheckpointMode;
+use crate::registry::{self, Host};
+use crate::settings::Settings;
+use crate::workers::{Threads, default_threads};
+
+/// Whether opening may make a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Create {
+    /// It must be there.
+    Never,
+    /// Made if it is not there.
+    #[default]
+    IfMissing,
+    /// It must not be there.
+    New,
 }
 
+/// Who folds logs and merges segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upkeep {
+    /// A thread of its own; in wasm, as `Inline`.
+    #[default]
+    Background,
+    /// The commit that makes it due.
+    Inline,
+    /// Nobody but [`Database::checkpoint`] and [`Database::compact`].
+    Manual,
+}
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// Whether it may be made. Default: if it is missing.
+    pub create: Create,
+    /// Refuse to write. Default: false.
+    pub read_only: bool,
+    /// The key. Default: none; a new database is then not encrypted.
+    pub key: Option<Key>,
+    /// How a new database's passphrase is stretched. Default: Argon2id.
+    pub kdf: Kdf,
+    /// A new database's cipher, if there is a key. Default: AES-256-GCM.
+    pub cipher: Cipher,
+    /// A new database's page size. Default: 8192.
+    pub page_size: PageSize,
+    /// A new database's codec for the log. Default: zstd at level 1.
+    pub hot: CodecChoice,
+    /// A new database's codec for segments. Default: zstd at level 3.
+    pub cold: CodecChoice,
+    /// A new database's dictionary. Default: none.
+    pub dictionary: Option<Vec<u8>>,
+    /// Check checksums of unencrypted data at each read. Default: true.
+    pub verify_on_read: bool,
+    /// What pragmas can change later.
+    pub settings: Settings,
+    /// How long a connection waits for another writer. Default: 5 s.
+    pub busy_timeout: Duration,
+    /// Who folds logs and merges segments. Default: a thread.
+    pub upkeep: Upkeep,
+    /// Threads to compress with at a checkpoint. Default: the machine's, at most 4.
+    pub threads: usize,
+    /// SQLite's page cache of each connection, in bytes. Default: 16 MiB.
+    pub connection_cache_bytes: u64,
+    /// How files are read. Default: by position.
+    #[cfg(not(target_family = "wasm"))]
+    pub backend: crate::native::Backend,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        let store = coffer_store::Options::default();
+        Self {
+            create: Create::default(),
+            read_only: false,
+            key: None,
+            kdf: Kdf::default(),
+            cipher: Cipher::Aes256Gcm,
+            page_size: store.page_size,
+            hot: store.hot,
+            cold: store.cold,
+            dictionary: None,
+            verify_on_read: true,
+            settings: Settings::default(),
+            busy_timeout: Duration::from_secs(5),
+            upkeep: Upkeep::default(),
+            threads: default_threads(),
+            connection_cache_bytes: 16 << 20,
+            #[cfg(not(target_family = "wasm"))]
+            backend: crate::native::Backend::default(),
+        }
+    }
+}
+
+/// The storage of a database that nobody names another for.
+#[cfg(not(target_family = "wasm"))]
+pub type DefaultStorage = crate::native::NativeStorage;
+/// The storage of a database that nobody names another for.
+#[cfg(target_family = "wasm")]
+pub type DefaultStorage = MemStorage;
+
+/// An open database. Dropping it ends its maintenance; connections that are still there go on.
+pub struct Database<S: Storage = DefaultStorage> {
+    core: Arc<Core<S>>,
+    recovered: Option<Recovered>,
+    connection_cache_bytes: u64,
+    busy_timeout: Duration,
+    kdf: Kdf,
+    #[cfg(not(target_family = "wasm"))]
+    maintenance: Option<crate::native::Maintenance>,
+}
+
+#[cfg(not(target_family = "wasm"))]
 impl Database {
-    /// Opens a new, empty database that lives in memory and dies with this value.
-    pub fn open_in_memory() -> Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_in_memory_with_flags(flags).map_err(|error| Error::from_sqlite(error, ""))?;
-        features::require(&connection)?;
-        Ok(Self { connection })
+    /// Opens the database at a path: a directory, which may be made, or a single file.
+    pub fn open(path: impl AsRef<std::path::Path>, options: OpenOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let place = crate::native::Place::find(path, &options)?;
+        let name = crate::native::future_name(path);
+        let backend = match (&place.base, options.backend) {
+            (Some(_), _) => "single file",
+            (None, crate::native::Backend::File) => "file",
+            (None, crate::native::Backend::Map) => "mmap",
+        };
+        let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
+        Self::open_at(place.storage, Box::new(SystemEntropy), options, at)
     }
 
-    /// The connection that statements run on.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
+    /// Opens a new, empty database that lives in memory and dies with its last handle.
+    pub fn in_memory(options: OpenOptions) -> Result<Self> {
+        let storage = crate::native::NativeStorage::Memory(MemStorage::new());
+        Self::on_storage(&memory_name(), storage, Box::new(SystemEntropy), options)
     }
+}
+
+#[cfg(target_family = "wasm")]
+impl Database {
+    /// Opens a new, empty database that lives in memory and dies with its last handle.
+    pub fn in_memory(options: OpenOptions) -> Result<Self> {
+        Self::on_storage(&memory_name(), MemStorage::new(), Box::new(SystemEntropy), options)
+    }
+}
+
+fn memory_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("memory-{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Where a database is and how it is called.
+struct At {
+    name: String,
+    backend: String,
+    base: Option<String>,
+    exists: bool,
+    process: Option<Box<dyn ProcessLock>>,
+}
+
+impl<S> Database<S>
+where
+    S: Storage + Portable + 'static,
+    S::Device: Portable + 'static,
+{
+    /// Opens the database in a storage, under a name by which `ATTACH` finds it.
+    pub fn on_storage(name: &str, storage: S, entropy: Box<dyn Entropy + Send>, options: OpenOptions) -> Result<Self> {
+        let exists = storage.list()?.iter().any(|file| file == "manifest");
+        let at = At { name: name.to_owned(), backend: "storage".to_owned(), base: None, exists, process: None };
+        Self::open_at(storage, entropy, options, at)
+    }
+
+    fn open_at(storage: S, entropy: Box<dyn Entropy + Send>, options: OpenOptions, at: At) -> Result<Self> {
+        crate::trace::from_environment();
+        registry::install().map_err(|fault| {
+            Error::new(ErrorCode::Sqlite, format!("SQLite does not take the file system (code {})", fault.0))
+        })?;
+        if registry::find_host(&at.name).is_some() {
+            return Err(already_open(&at.name));
+        }
+        let store_options = coffer_store::Options {
+            page_size: options.page_size,
+            hot: options.hot,
+            cold: options.cold,
+            dictionary: options.dictionary.clone(),
+            read_only: options.read_only,
+            verify_on_read: options.verify_on_read,
+            base: at.base.clone(),
+            ..coffer_store::Options::default()
+        };
+        // Recovery may drop an unfinished tail and begin a root: not while another process is writing one.
+        let writer = match &at.process {
+            Some(process) if !options.read_only => {
+                Some(Writer::wait(process.as_ref(), &at.name, options.busy_timeout)?)
+            }
+            _ => None,
+        };
+        let opened = open_store(storage, entropy, &options, store_options, at.exists);
+        drop(writer);
+        let (mut store, recovered) = opened?;
+        options.settings.apply(&mut store);
+        let parts = Parts {
+            name: at.name.clone(),
+            read_only: options.read_only,
+            backend: at.backend,
+            threads: options.threads.max(1),
+            process: at.process,
+            key: options.key,
+        };
+        let core = Arc::new(Core::new(store, options.settings, parts));
+        let host: Arc<dyn Host> = Arc::clone(&core) as _;
+        if !registry::add_host(&at.name, &host) {
+            return Err(already_open(&at.name));
+        }
+        #[cfg(not(target_family = "wasm"))]
+        let maintenance = match options.upkeep {
+            Upkeep::Background if !options.read_only => {
+                let started = crate::native::Maintenance::start(&core);
+                Some(started.map_err(|error| Error::new(ErrorCode::Limit, format!("no thread for upkeep: {error}")))?)
+            }
+            _ => None,
+        };
+        if options.upkeep == Upkeep::Inline || (cfg!(target_family = "wasm") && options.upkeep == Upkeep::Background) {
+            core.set_inline_upkeep();
+        }
+        Ok(Self {
+            core,
+            recovered,
+            connection_cache_bytes: options.connection_cache_bytes,
+            busy_timeout: options.busy_timeout,
+            kdf: options.kdf,
+            #[cfg(not(target_family = "wasm"))]
+            maintenance,
+        })
+    }
+
+    /// A connection that may write. Any number may be open; one writes at a time, and the others wait for their turn.
+    pub fn connect(&self) -> Result<Connection> {
+        self.connect_as(!self.core.read_only)
+    }
+
+    /// A connection that only reads: each transaction sees one commit, waits for nobody and holds nobody up.
+    pub fn connect_reader(&self) -> Result<Connection> {
+        self.connect_as(false)
+    }
+
+    fn connect_as(&self, write: bool) -> Result<Connection> {
+        let session = registry::new_session(self.busy_timeout);
+        let access = if write { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+        let flags = access | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let uri = format!("file:{}?connection={}", uri_path(&self.core.name), session.id);
+        let opened = rusqlite::Connection::open_with_flags_and_vfs(uri, flags, registry::VFS_NAME);
+        let raw = opened.map_err(|error| Error::from_sqlite(error, "").with_store(session.take_error()))?;
+        crate::features::require(&raw)?;
+        let page_bytes = u64::from(self.core.page_size.get());
+        Connection::set_up(raw, session, self.host(), &self.core.name, page_bytes, self.connection_cache_bytes)
+    }
+
+    pub(crate) fn host(&self) -> Arc<dyn Host> {
+        Arc::clone(&self.core) as _
+    }
+
+    /// The name by which `ATTACH` finds this database.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// The newest state, page by page.
+    pub fn snapshot(&self) -> coffer_store::Snapshot<S::Device> {
+        self.core.head()
+    }
+
+    /// What opening found; nothing if the database was made just now.
+    pub fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
+    }
+
+    /// The newest commit.
+    pub fn head(&self) -> CommitId {
+        self.core.head().commit()
+    }
+
+    /// The commit that carried this request, if it is there and recent.
+    pub fn find_request(&self, request: RequestId) -> Result<Option<CommitId>> {
+        Ok(self.core.with_store(|store| Ok(store.find_request(request)))?)
+    }
+
+    /// Makes every commit so far durable, whatever `synchronous` was when they were made.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.core.with_store(Store::flush)?)
+    }
+
+    /// Folds logs into segments.
+    pub fn checkpoint(&self, mode: CheckpointMode) -> Result<()> {
+        Ok(self.core.checkpoint(mode)?)
+    }
+
+    /// Merges everything live into one segment, under the newest codec, dictionary and key, and gives back the rest.
+    pub fn compact(&self) -> Result<()> {
+        Ok(self.core.compact()?)
+    }
+
+    /// Figures of the files.
+    pub fn storage_info(&self) -> Result<StorageInfo> {
+        Ok(self.core.storage_info()?)
+    }
+
+    /// Figures of the memory.
+    pub fn memory_stats(&self) -> Result<MemoryStats> {
+        Ok(self.core.memory_stats()?)
+    }
+
+    /// What upkeep failed at last, once; it tries again at the next occasion.
+    pub fn take_upkeep_failure(&self) -> Option<coffer_store::Error> {
+        self.core.take_upkeep_failure()
+    }
+
+    /// Opens every record of every file that counts. `progress` hears how many are done and may say `false` to stop.
+    pub fn verify(&self, progress: impl FnMut(u64) -> bool) -> Result<Verified> {
+        Ok(self.core.with_store(|store| store.verify(progress))?)
+    }
+
+    /// Writes a backup: the whole database as one self-contained file, or what came after a commit. Gives the commit that
+    /// the backup holds. An encrypted database's backup opens with the same keys.
+    pub fn back_up(&self, out: &dyn Device, since: Option<CommitId>) -> Result<CommitId> {
+        Ok(self.core.back_up(out, since)?)
+    }
+
+    /// Adds a key that opens the database. Gives its slot.
+    pub fn add_key(&self, key: &Key) -> Result<u8> {
+        let slot = NewSlot::derive(key, self.kdf, &mut SystemEntropy)?;
+        Ok(self.core.rewrite(|store| store.add_key(slot.kind, slot.parameters.clone(), &slot.key))?)
+    }
+
+    /// Removes a key slot.
+    pub fn remove_key(&self, slot: u8) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.remove_key(slot))?)
+    }
+
+    /// Replaces the slot that `old` opens by one for `new`. No page is rewritten. Gives the slot.
+    pub fn change_key(&self, old: &Key, new: &Key) -> Result<u8> {
+        let number = self.slots_of(old)?.first().map(|(number, _)| *number);
+        let number = number.ok_or(coffer_store::Error::WrongKey)?;
+        let slot = NewSlot::derive(new, self.kdf, &mut SystemEntropy)?;
+        self.core.rewrite(|store| store.change_key(number, slot.kind, slot.parameters.clone(), &slot.key))?;
+        Ok(number)
+    }
+
+    /// Encrypts everything anew under a fresh key; what was written before opens nothing any more. `keys` must hold one for
+    /// every slot.
+    pub fn rotate_key(&self, keys: &[Key]) -> Result<()> {
+        let mut slots = Vec::new();
+        for key in keys {
+            slots.extend(self.slots_of(key)?);
+        }
+        let slots: Vec<(u8, &SlotKey)> = slots.iter().map(|(number, key)| (*number, key)).collect();
+        let threads = self.core.threads;
+        Ok(self.core.rewrite(|store| store.rotate(&slots, &Threads(threads), threads))?)
+    }
+
+    /// Encrypts a database that is not.
+    pub fn encrypt(&self, key: &Key, cipher: Cipher) -> Result<()> {
+        let slot = NewSlot::derive(key, self.kdf, &mut SystemEntropy)?;
+        let threads = self.core.threads;
+        Ok(self.core.rewrite(|store| {
+            let new = NewKey { cipher, kind: slot.kind, parameters: slot.parameters.clone(), key: &slot.key };
+            store.encrypt(new, &Threads(threads), threads)
+        })?)
+    }
+
+    /// Stores the database in the clear from now on.
+    pub fn decrypt(&self) -> Result<()> {
+        let threads = self.core.threads;
+        Ok(self.core.rewrite(|store| store.decrypt(&Threads(threads), threads))?)
+    }
+
+    /// Changes the codecs of the log and of segments. What is stored stays as it is until it is compacted.
+    pub fn set_codec(&self, hot: CodecChoice, cold: CodecChoice) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.set_codec(hot, cold))?)
+    }
+
+    /// The dictionary of new segments.
+    pub fn dictionary(&self) -> Result<Option<Vec<u8>>> {
+        Ok(self.core.with_store(|store| Ok(store.dictionary().map(<[u8]>::to_vec)))?)
+    }
+
+    /// Gives new segments a dictionary, or none.
+    pub fn embed_dictionary(&self, dictionary: Option<&[u8]>) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.embed_dictionary(dictionary.map(<[u8]>::to_vec)))?)
+    }
+
+    /// Keeps a commit readable, however much is folded and merged.
+    pub fn keep_commit(&self, commit: CommitId) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.keep_commit(commit))?)
+    }
+
+    /// Lets go of a kept commit.
+    pub fn release_commit(&self, commit: CommitId) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.release_commit(commit))?)
+    }
+
+    /// Runs with the store itself, for tools that look beneath SQL. Connections see what it leaves as their next snapshot.
+    pub fn with_store<R>(
+        &self,
+        section: impl FnOnce(&mut Store<S>) -> std::result::Result<R, coffer_store::Error>,
+    ) -> Result<R> {
+        Ok(self.core.change_store(section)?)
+    }
+
+    /// The settings of now.
+    pub fn settings(&self) -> Settings {
+        lock(&self.core.settings).clone()
+    }
+
+    /// The slots that a key opens, with their keys.
+    fn slots_of(&self, key: &Key) -> Result<Vec<(u8, SlotKey)>> {
+        let (slots, cipher, database) =
+            self.core.with_store(|store| Ok((store.key_slots().to_vec(), store.stats().cipher, store.database())))?;
+        let mut opened = Vec::new();
+        for slot in &slots {
+            for candidate in candidates(key, std::slice::from_ref(slot))? {
+                if slot.unwrap_master(cipher, &candidate, database).is_ok() {
+                    opened.push((slot.number(), candidate));
+                    break;
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Ends the use of the database: upkeep stops, and everything committed is flushed. Connections that are still open can
+    /// begin nothing any more.
+    pub fn close(self) -> Result<()> {
+        #[cfg(not(target_family = "wasm"))]
+        drop(self.maintenance);
+        registry::remove_host(&self.core.name);
+        self.core.close()?;
+        Ok(())
+    }
+}
+
+fn already_open(name: &str) -> Error {
+    Error::new(ErrorCode::LockedElsewhere, format!("{name} is open in this process already; use that Database"))
+}
+
+/// Holds the write lock of other processes off while it lives.
+struct Writer<'a>(&'a dyn ProcessLock);
+
+impl<'a> Writer<'a> {
+    /// Waits for other processes to stop writing.
+    #[cfg(not(target_family = "wasm"))]
+    fn wait(process: &'a dyn ProcessLock, name: &str, limit: Duration) -> Result<Self> {
+        let until = std::time::Instant::now() + limit;
+        let mut pause = Duration::from_micros(200);
+        while process.try_write()?.is_none() {
+            if std::time::Instant::now() >= until {
+                let message = format!("another process is writing to {name}; try again when it is done");
+                return Err(Error::new(ErrorCode::Busy, message));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
+        }
+        Ok(Self(process))
+    }
+
+    #[cfg(target_family = "wasm")]
+    fn wait(process: &'a dyn ProcessLock, name: &str, _limit: Duration) -> Result<Self> {
+        match process.try_write()? {
+            Some(_) => Ok(Self(process)),
+            None => Err(Error::new(ErrorCode::Busy, format!("somebody else is writing to {name}; try again"))),
+        }
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.0.release_write();
+    }
+}
+
+fn refused(kind: DeviceErrorKind) -> Error {
+    DeviceError::new(DeviceOp::Open, "manifest", 0, kind).into()
+}
+
+/// Creates or opens the store, trying the key on every slot that its kind could open.
+fn open_store<S: Storage>(
+    storage: S,
+    mut entropy: Box<dyn Entropy + Send>,
+    options: &OpenOptions,
+    store_options: coffer_store::Options,
+    exists: bool,
+) -> Result<(Store<S>, Option<Recovered>)> {
+    if !exists {
+        if options.create == Create::Never || options.read_only {
+            return Err(refused(DeviceErrorKind::NotFound));
+        }
+        let slot = options.key.as_ref().map(|key| NewSlot::derive(key, options.kdf, &mut *entropy)).transpose()?;
+        let new_key = slot.as_ref().map(|slot| NewKey {
+            cipher: options.cipher,
+            kind: slot.kind,
+            parameters: slot.parameters.clone(),
+            key: &slot.key,
+        });
+        return Ok((Store::create(storage, entropy, store_options, new_key)?, None));
+    }
+    if options.create == Create::New {
+        return Err(refused(DeviceErrorKind::Exists));
+    }
+    let peek = coffer_store::peek(&storage, store_options.base.as_deref())?;
+    let key = match &options.key {
+        None => None,
+        // A key for a database that has none would promise a secrecy that is not there.
+        Some(_) if peek.slots.is_empty() => {
+            let message = "the database is not encrypted; open it without a key, then encrypt it";
+            return Err(Error::new(ErrorCode::WrongKey, message));
+        }
+        Some(key) => {
+            let mut fits = None;
+            for slot in &peek.slots {
+                for candidate in candidates(key, std::slice::from_ref(slot))? {
+                    if fits.is_none() && slot.unwrap_master(peek.cipher, &candidate, peek.database).is_ok() {
+                        fits = Some(candidate);
+                    }
+                }
+            }
+            Some(fits.ok_or(coffer_store::Error::WrongKey)?)
+        }
+    };
+    let (store, recovered) = Store::open(storage, entropy, store_options, key.as_ref())?;
+    Ok((store, Some(recovered)))
+}
+
+/// A name as the path of a `file:` URI.
+fn uri_path(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02x}"),
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -31,10 +563,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_databases_in_memory_share_nothing() {
-        let a = Database::open_in_memory().unwrap();
-        let b = Database::open_in_memory().unwrap();
-        a.connection().execute_batch("create table t(x)").unwrap();
-        assert!(b.connection().prepare("select * from t").is_err());
+    fn names_survive_the_uri() {
+        assert_eq!(uri_path("/a b/c?d#e%.db"), "/a%20b/c%3fd%23e%25.db");
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Knows nothing of who waits for the answer.
 
-use rusqlite::{Connection, Statement};
+use rusqlite::Statement;
 
+use crate::admin::{self, Admin};
 use crate::wire::{Parameters, RowWriter, TooLarge};
-use crate::{Error, ErrorCode, Result};
+use crate::{Connection, Error, ErrorCode, Result};
 
 /// What a statement that returns no rows did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +19,48 @@ pub struct Outcome {
 
 /// Runs every statement of a script; rows they return are dropped.
 pub fn exec(connection: &Connection, sql: &str) -> Result<()> {
-    connection.execute_batch(sql).map_err(|error| Error::from_sqlite(error, sql))
+    let raw: &rusqlite::Connection = connection;
+    if !connection.looks_at_statements() && !admin::may_be_in(sql) {
+        return raw.execute_batch(sql).map_err(|error| connection.error(error, sql));
+    }
+    let mut rest = sql;
+    while !rest.is_empty() {
+        let (statement, after) = admin::split(rest);
+        if let Some(admin) = Admin::parse(statement)? {
+            connection.carry_out(&admin)?;
+        } else {
+            connection.before_statement()?;
+            raw.execute_batch(statement).map_err(|error| connection.error(error, statement))?;
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+/// Splits off a script's first statement, its semicolon included, and gives the rest. `None` while that statement is not
+/// complete, as when it is being typed line by line.
+pub fn first(script: &str) -> Option<(&str, &str)> {
+    admin::first(script)
+}
+
+/// Carries out a statement that SQLite does not know (`BACKUP`, `RESTORE`, `COMPACT`); `false` if it is one of SQLite's.
+pub fn own(connection: &Connection, sql: &str) -> Result<bool> {
+    if !admin::may_be_in(sql) {
+        return Ok(false);
+    }
+    match Admin::parse(sql)? {
+        Some(admin) => connection.carry_out(&admin).map(|()| true),
+        None => Ok(false),
+    }
 }
 
 /// Runs one statement to its end. Rows it returns (`insert ... returning`) are dropped.
 pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Outcome> {
-    let complain = |error| Error::from_sqlite(error, sql);
+    let complain = |error| connection.error(error, sql);
+    if own(connection, sql)? {
+        return Ok(Outcome { changes: 0, last_insert_rowid: connection.last_insert_rowid() });
+    }
+    connection.before_statement()?;
     let before = connection.total_changes();
     let mut statement = connection.prepare_cached(sql).map_err(complain)?;
     bind(&mut statement, parameters, sql)?;
@@ -37,7 +74,11 @@ pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Resul
 
 /// Runs one statement and returns all its rows in wire form.
 pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Vec<u8>> {
-    let complain = |error| Error::from_sqlite(error, sql);
+    let complain = |error| connection.error(error, sql);
+    if own(connection, sql)? {
+        return Ok(RowWriter::new(std::iter::empty()).finish());
+    }
+    connection.before_statement()?;
     let mut statement = connection.prepare_cached(sql).map_err(complain)?;
     bind(&mut statement, parameters, sql)?;
     let mut writer = RowWriter::new(statement.column_names());
@@ -102,7 +143,8 @@ mod tests {
     use rusqlite::types::Value;
 
     fn sample() -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
+        let options = crate::OpenOptions { upkeep: crate::Upkeep::Manual, ..crate::OpenOptions::default() };
+        let connection = crate::Database::in_memory(options).unwrap().connect().unwrap();
         exec(&connection, "create table t(id integer primary key, body text); insert into t(body) values ('a'), ('b')")
             .unwrap();
         connection

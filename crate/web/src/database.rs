@@ -1,7 +1,7 @@
 //! A database as JavaScript holds it.
 
 use coffer_sqlite::wire::{Parameters, parameters};
-use coffer_sqlite::{Database, Error, ErrorCode, rusqlite, statement};
+use coffer_sqlite::{Connection, Database, Error, ErrorCode, OpenOptions, rusqlite, statement};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::failure::{plain, thrown};
 /// An open database. JavaScript must call `free` when it is done with it.
 #[wasm_bindgen(js_name = Database)]
 pub struct WebDatabase {
-    database: Database,
+    connection: Connection,
 }
 
 /// What `run` tells: the counts are bigints, since either may pass 2^53.
@@ -40,24 +40,24 @@ impl WebDatabase {
     /// Opens a new database in this worker's memory.
     #[wasm_bindgen(js_name = openInMemory)]
     pub fn open_in_memory() -> Result<WebDatabase, JsValue> {
-        Database::open_in_memory().map(|database| Self { database }).map_err(|error| thrown(&error))
+        let connection = Database::in_memory(OpenOptions::default()).and_then(|database| database.connect());
+        connection.map(|connection| Self { connection }).map_err(|error| thrown(&error))
     }
 
     /// Runs a script; rows are dropped.
     pub fn exec(&self, sql: &str) -> Result<(), JsValue> {
-        statement::exec(self.database.connection(), sql).map_err(|error| thrown(&error))
+        statement::exec(&self.connection, sql).map_err(|error| thrown(&error))
     }
 
     /// Runs one statement: `{ changes, lastInsertRowid }`.
     pub fn run(&self, sql: &str, values: &[u8]) -> Result<JsValue, JsValue> {
-        let outcome =
-            statement::run(self.database.connection(), sql, &read(values)?).map_err(|error| thrown(&error))?;
+        let outcome = statement::run(&self.connection, sql, &read(values)?).map_err(|error| thrown(&error))?;
         Ok(plain(&Outcome { changes: outcome.changes, last_insert_rowid: outcome.last_insert_rowid }))
     }
 
     /// Runs one statement and returns its rows in wire form.
     pub fn query(&self, sql: &str, values: &[u8]) -> Result<Vec<u8>, JsValue> {
-        statement::query(self.database.connection(), sql, &read(values)?).map_err(|error| thrown(&error))
+        statement::query(&self.connection, sql, &read(values)?).map_err(|error| thrown(&error))
     }
 }
 

@@ -1,0 +1,18 @@
+//! Storage on a native file system, and what only threads can do.
+
+mod backup;
+mod files;
+mod locks;
+mod maintenance;
+mod mapped;
+mod open;
+mod scratch;
+
+pub use files::{BASE, FileStorage};
+pub use mapped::MapStorage;
+pub use open::{Backend, NativeDevice, NativeStorage};
+
+pub(crate) use backup::{back_up, restore};
+pub(crate) use maintenance::Maintenance;
+pub(crate) use open::{Place, canonical_name, future_name, open_host};
+pub(crate) use scratch::TempScratch;

@@ -1,0 +1,62 @@
+//! `BACKUP ... TO 'path'` and `RESTORE DATABASE FROM 'path'` on the file system.
+//!
+//! I1  A backup has its name only when it is whole and flushed: until then it is a `.part` beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Scratch, Storage};
+
+use super::files::{FileStorage, device_error};
+use crate::database::{Create, Database, OpenOptions, Upkeep};
+use crate::error::{Error, ErrorCode, Result};
+use crate::registry::{Host, PageSource};
+
+/// Writes a backup to a path where there is no file yet.
+pub(crate) fn back_up(host: &dyn Host, path: &str, incremental: bool) -> Result<()> {
+    let since = host.last_backup();
+    if incremental && since.is_none() {
+        let message = "there is no backup to add to since the database was opened; take a full one first";
+        return Err(Error::new(ErrorCode::Sqlite, message));
+    }
+    if Path::new(path).exists() {
+        return Err(DeviceError::new(DeviceOp::Open, path, 0, DeviceErrorKind::Exists).into());
+    }
+    let part = PathBuf::from(format!("{path}.part"));
+    let storage = FileStorage::single(&part);
+    storage.remove(super::BASE)?;
+    let device = storage.open(super::BASE, OpenMode::Create)?;
+    let written = host.back_up(&device, since.filter(|_| incremental)).map_err(Error::from);
+    let named = written.and_then(|_| {
+        device.flush()?;
+        fs::rename(&part, path).map_err(|error| device_error(DeviceOp::Open, path, 0, &error))?;
+        Ok(storage.flush_names()?)
+    });
+    if named.is_err() {
+        drop(fs::remove_file(&part));
+    }
+    named
+}
+
+/// Replaces a database's contents by a backup's, in one commit.
+pub(crate) fn restore(host: &Arc<dyn Host>, path: &str, limit: Duration) -> Result<()> {
+    let options = OpenOptions {
+        create: Create::Never,
+        read_only: true,
+        key: host.key(),
+        upkeep: Upkeep::Manual,
+        ..OpenOptions::default()
+    };
+    let backup = Database::open(path, options)?;
+    let snapshot = backup.snapshot();
+    let mut scratch = Scratch::default();
+    let mut read = |page, out: &mut [u8]| snapshot.read(page, out, &mut scratch).map(|_| ());
+    let mut pages = PageSource { count: snapshot.page_count(), read: &mut read };
+    if u64::from(snapshot.page_size().get()) != host.storage_info()?.page_size {
+        return Err(coffer_store::Error::Limit(coffer_store::Limit::PageSize).into());
+    }
+    host.replace_pages(&mut pages, limit)?;
+    Ok(())
+}

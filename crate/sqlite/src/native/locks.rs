@@ -1,0 +1,177 @@
+//! Keeps several processes on one database apart, by locks of the system on files beside it.
+//!
+//! ```text
+//! SQLite's state      here
+//! SHARED              a shared lock on every log and segment that is open (files.rs); `lock-files` shared while the set of
+//!                     files is being read
+//! RESERVED            `lock-write`, exclusively, for the transaction
+//! PENDING, EXCLUSIVE  `lock-files`, exclusively, while the set of files changes
+//! ```
+//! The system drops all of them when a process dies, however it dies.
+//!
+//! I1  `lock-write` also holds two counts. The first grows whenever a process becomes the writer, before it writes: who
+//!     finds it changed has to look again, even if that process died half-way. The second grows after each commit, and
+//!     tells readers that looking again is worth it.
+//! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coffer_store::{DeviceError, DeviceOp};
+
+use super::files::{FileStorage, device_error};
+use crate::lock::ProcessLock;
+use crate::portable::lock;
+
+const WRITE: &str = "lock-write";
+const FILES: &str = "lock-files";
+
+/// The locks of one database's directory.
+pub(crate) struct FileLocks {
+    write: File,
+    files: File,
+    holders: Mutex<u32>,
+    /// One of our threads at a time: the system's lock belongs to the descriptor, so it would not keep them apart.
+    files_turn: Mutex<()>,
+    /// The first count as we left it.
+    begun: AtomicU64,
+    /// The second count as of which we have looked.
+    seen: AtomicU64,
+}
+
+/// Where the counts are.
+const BEGUN: u64 = 0;
+const ANNOUNCED: u64 = 8;
+
+impl FileLocks {
+    /// The locks of a database; their files are made if they are not there.
+    pub fn open(files: &FileStorage) -> Result<Self, DeviceError> {
+        let open = |name| {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            options.open(files.path_of(name)).map_err(|error| device_error(DeviceOp::Open, name, 0, &error))
+        };
+        let locks = Self {
+            write: open(WRITE)?,
+            files: open(FILES)?,
+            holders: Mutex::new(0),
+            files_turn: Mutex::new(()),
+            begun: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+        };
+        // Read before the database is: whatever comes later is news.
+        locks.begun.store(locks.count(BEGUN)?, Ordering::Relaxed);
+        locks.seen.store(locks.count(ANNOUNCED)?, Ordering::Relaxed);
+        Ok(locks)
+    }
+
+    fn count(&self, place: u64) -> Result<u64, DeviceError> {
+        let mut bytes = [0; 8];
+        match self.write.read_exact_at(&mut bytes, place) {
+            Ok(()) => Ok(u64::from_le_bytes(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            Err(error) => Err(device_error(DeviceOp::Read, WRITE, place, &error)),
+        }
+    }
+
+    /// Only the holder of the write lock counts on, so nobody else does meanwhile.
+    fn count_on(&self, place: u64) -> Result<u64, DeviceError> {
+        let count = self.count(place)?.wrapping_add(1);
+        let written = self.write.write_all_at(&count.to_le_bytes(), place);
+        written.map_err(|error| device_error(DeviceOp::Write, WRITE, place, &error))?;
+        Ok(count)
+    }
+}
+
+impl ProcessLock for FileLocks {
+    fn try_write(&self) -> Result<Option<bool>, DeviceError> {
+        let mut holders = lock(&self.holders);
+        let mut stale = false;
+        if *holders == 0 {
+            match self.write.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
+            }
+            let counted = self.count(BEGUN).and_then(|before| Ok((before, self.count_on(BEGUN)?)));
+            match counted {
+                Ok((before, now)) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
+                Err(error) => {
+                    drop(self.write.unlock());
+                    return Err(error);
+                }
+            }
+        }
+        *holders += 1;
+        Ok(Some(stale))
+    }
+
+    fn release_write(&self) {
+        let mut holders = lock(&self.holders);
+        *holders = holders.saturating_sub(1);
+        if *holders == 0 {
+            // Unlocking a lock that we hold cannot fail but for a broken descriptor, with which the lock is gone anyway.
+            drop(self.write.unlock());
+        }
+    }
+
+    fn announce(&self) -> Result<(), DeviceError> {
+        let count = self.count_on(ANNOUNCED)?;
+        self.seen.store(count, Ordering::Release);
+        Ok(())
+    }
+
+    fn news(&self) -> Result<Option<u64>, DeviceError> {
+        let count = self.count(ANNOUNCED)?;
+        Ok((self.seen.load(Ordering::Acquire) != count).then_some(count))
+    }
+
+    fn saw(&self, news: u64) {
+        self.seen.store(news, Ordering::Release);
+    }
+
+    fn with_files(&self, exclusive: bool, section: &mut dyn FnMut()) -> Result<(), DeviceError> {
+        let _turn = lock(&self.files_turn);
+        let locked = if exclusive { self.files.lock() } else { self.files.lock_shared() };
+        locked.map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))?;
+        section();
+        self.files.unlock().map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_writes_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        // Two descriptors stand for two processes: the system's locks belong to descriptors.
+        let files = FileStorage::new(directory.path());
+        let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
+        assert_eq!(ours.try_write().unwrap(), Some(false));
+        assert_eq!(ours.try_write().unwrap(), Some(false), "maintenance of the same process shares the lock");
+        assert_eq!(theirs.try_write().unwrap(), None);
+        ours.release_write();
+        assert_eq!(theirs.try_write().unwrap(), None);
+        ours.release_write();
+        assert_eq!(theirs.try_write().unwrap(), Some(true), "others wrote since");
+        theirs.release_write();
+        assert_eq!(theirs.try_write().unwrap(), Some(false), "nobody wrote since");
+    }
+
+    #[test]
+    fn an_announced_commit_is_news_once_to_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
+        ours.announce().unwrap();
+        assert_eq!(ours.news().unwrap(), None);
+        assert_eq!(theirs.news().unwrap(), Some(1));
+        theirs.saw(1);
+        assert_eq!(theirs.news().unwrap(), None);
+    }
+}
