@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("coffer-sim", &["coffer-store", "coffer-sqlite"]),
     ("coffer-web", &["coffer-sqlite", "coffer-store"]),
     ("coffer", &["coffer-sqlite", "coffer-store", "coffer-sim"]),
+    ("coffer-bench", &["coffer-store"]),
     ("xtask", &[]),
 ];
 
