@@ -141,6 +141,9 @@ impl<S: Storage> Store<S> {
 
     fn take_spare(&mut self) -> Result<(LogNumber, S::Device)> {
         self.recycle();
+        if !self.spares.is_empty() && !self.root_confirmed {
+            self.write_manifest(Ok)?;
+        }
         if let Some(spare) = self.spares.pop() {
             if spare.file_bytes > self.options.log_bytes_kept {
                 spare.device.truncate(self.options.log_bytes_kept)?;

@@ -102,6 +102,7 @@ impl<S: Storage> Store<S> {
             self.names_changed = false;
         }
         self.counters_unsaved = crate::store::Counters::default();
+        self.root_confirmed = true;
         self.manifest = manifest;
         Ok(())
     }

@@ -145,7 +145,9 @@ impl<S: Storage> Store<S> {
             job_out: false,
             dictionary: loaded.dictionary,
             run: Weak::new(),
-            names_changed: false,
+            // The process before may have ended between making a file and flushing its name.
+            names_changed: true,
+            root_confirmed: false,
             rewrite_before: SegmentId(0),
             decrypting: false,
             running: None,
@@ -165,11 +167,31 @@ impl<S: Storage> Store<S> {
             log.file.device.truncate(log.end)?;
         }
         if self.flushed < self.view.commit || recovered.bytes_dropped > 0 {
+            // The process before may have seen a flush fail. A system that then takes the bytes for clean shows them until
+            // the power goes, and no flush stores them: they have to be written again.
+            rewrite(&log.file.device, log.end.min(log.file.device.len()?))?;
             log.file.device.flush()?;
+            self.storage.flush_names()?;
+            self.names_changed = false;
             self.flushed = self.view.commit;
         }
         Ok(())
     }
+}
+
+/// Writes the first bytes of a file over themselves.
+fn rewrite<D: Device>(device: &D, end: u64) -> Result<()> {
+    const CHUNK_BYTES: u64 = 1 << 20;
+    let mut chunk = Vec::new();
+    let mut at = 0;
+    while at < end {
+        let len = CHUNK_BYTES.min(end - at);
+        chunk.resize(usize::try_from(len).unwrap_or(0), 0);
+        device.read_at(at, &mut chunk)?;
+        device.write_at(at, &chunk)?;
+        at += len;
+    }
+    Ok(())
 }
 
 type Root<D> = (Box<SealedManifest>, Option<D>);
