@@ -124,6 +124,7 @@ macro_rules! fields {
 }
 
 /// Every structure as the code writes it, with the value of each field.
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn structures() -> Vec<(&'static str, Vec<u8>, Fields)> {
     let le16 = |value: u16| value.to_le_bytes();
     let le32 = |value: u32| value.to_le_bytes();
