@@ -3,4 +3,6 @@
 mod amplification;
 mod basics;
 mod support;
+mod vector;
+mod vectors;
 mod verbs;
