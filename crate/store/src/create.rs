@@ -83,6 +83,15 @@ impl<S: Storage> Store<S> {
     /// Writes the root as `change` makes it, to the slot that does not hold the newest, and flushes. On an error the store
     /// goes on with the old root.
     pub(crate) fn write_manifest(&mut self, change: impl FnOnce(Manifest) -> Result<Manifest>) -> Result<()> {
+        self.write_root(NewKeys::Same, change)
+    }
+
+    /// The same, with the keys that the new root is written under. On an error the store goes on with the old ones.
+    pub(crate) fn write_root(
+        &mut self,
+        keys: NewKeys,
+        change: impl FnOnce(Manifest) -> Result<Manifest>,
+    ) -> Result<()> {
         self.check_writable()?;
         let mut manifest = change(self.manifest.clone())?;
         manifest.generation += 1;
@@ -93,9 +102,21 @@ impl<S: Storage> Store<S> {
             self.manifest_device = Some(self.storage.open(MANIFEST, OpenMode::Create)?);
             self.names_changed = true;
         }
-        if let Err(error) = self.put_manifest(&manifest) {
+        let master = match &keys {
+            NewKeys::Same => self.keys.as_ref(),
+            NewKeys::These(keys) => Some(keys),
+            NewKeys::None => None,
+        };
+        // What outgrew its slot was never written.
+        let bytes = manifest.encode(master.map(Keyring::master)).ok_or(Limit::Manifest)?;
+        if let Err(error) = self.put_manifest(manifest.generation, &bytes) {
             self.restore_manifest(&error);
             return Err(error);
+        }
+        match keys {
+            NewKeys::Same => {}
+            NewKeys::These(keys) => self.keys = Some(keys),
+            NewKeys::None => self.keys = None,
         }
         if self.names_changed {
             self.storage.flush_names().map_err(|error| self.poison(error))?;
@@ -107,12 +128,11 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
-    fn put_manifest(&mut self, manifest: &Manifest) -> Result<()> {
-        let bytes = manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
+    fn put_manifest(&mut self, generation: u64, bytes: &[u8]) -> Result<()> {
         let Some(device) = &self.manifest_device else { return Err(Error::Poisoned) };
-        let (start, _) = manifest_slot(manifest.generation);
+        let (start, _) = manifest_slot(generation);
         self.counters.writes += 1;
-        device.write_at(start, &bytes)?;
+        device.write_at(start, bytes)?;
         self.counters.flushes += 1;
         device.flush()?;
         Ok(())
@@ -123,13 +143,10 @@ impl<S: Storage> Store<S> {
     /// more than run out of space, the store stops.
     fn restore_manifest(&mut self, error: &Error) {
         let full = matches!(error, Error::Device(error) if error.kind == DeviceErrorKind::NoSpace);
-        let outgrown = matches!(error, Error::Limit(_));
-        if outgrown {
-            return;
-        }
         let mut old = self.manifest.clone();
         old.generation += 1;
-        let restored = full && self.put_manifest(&old).is_ok();
+        let bytes = old.encode(self.keys.as_ref().map(Keyring::master));
+        let restored = full && bytes.is_some_and(|bytes| self.put_manifest(old.generation, &bytes).is_ok());
         if restored {
             self.manifest = old;
         } else {
@@ -143,6 +160,16 @@ impl<S: Storage> Store<S> {
         self.run_job(job, &Inline, 1)?;
         Ok(())
     }
+}
+
+/// The keys under which a root is written.
+pub(crate) enum NewKeys {
+    /// Those of the one before.
+    Same,
+    /// Others from here on.
+    These(Keyring),
+    /// None from here on.
+    None,
 }
 
 /// Gives a manifest its first key slot and data key.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::cipher::Cipher;
 use crate::codec::{CodecChoice, train};
 use crate::compact::Compaction;
-use crate::create::{add_encryption, prepare_dictionary, unsupported};
+use crate::create::{NewKeys, add_encryption, prepare_dictionary, unsupported};
 use crate::device::{Device, Storage};
 use crate::error::{Error, Limit, Result};
 use crate::format::layout::KEY_SLOTS_MAX;
@@ -175,12 +175,7 @@ impl<S: Storage> Store<S> {
             let wrapped = Wrapped::wrap_data(cipher, &mut *self.entropy, rotated.master(), database, each, data);
             data_keys.push((each, wrapped.map_err(unsupported)?));
         }
-        let old = self.keys.replace(rotated);
-        let written = self.write_manifest(|manifest| Ok(Manifest { epoch, data_keys, slots, ..manifest }));
-        if written.is_err() {
-            self.keys = old;
-            return written;
-        }
+        self.write_root(NewKeys::These(rotated), |manifest| Ok(Manifest { epoch, data_keys, slots, ..manifest }))?;
         self.write_manifest(Ok)
     }
 
@@ -243,12 +238,7 @@ impl<S: Storage> Store<S> {
             self.drain_logs(workers, threads)?;
             let mut manifest = self.manifest.clone();
             let keys = add_encryption(&mut manifest, &mut *self.entropy, new_key)?;
-            self.keys = Some(keys);
-            let written = self.write_manifest(|_| Ok(manifest));
-            if written.is_err() {
-                self.keys = None;
-                return written;
-            }
+            self.write_root(NewKeys::These(keys), |_| Ok(manifest))?;
             self.write_manifest(Ok)?;
         }
         self.compact(Compaction::Stale, workers, threads)?;
@@ -266,15 +256,10 @@ impl<S: Storage> Store<S> {
             self.drain_logs(workers, threads).and_then(|()| self.compact(Compaction::Stale, workers, threads));
         self.decrypting = false;
         rewritten?;
-        let keys = self.keys.take();
-        let written = self.write_manifest(|manifest| {
+        self.write_root(NewKeys::None, |manifest| {
             let (data_keys, slots) = (Vec::new(), Vec::new());
             Ok(Manifest { cipher: Cipher::None, epoch: Epoch(0), data_keys, slots, ..manifest })
-        });
-        if written.is_err() {
-            self.keys = keys;
-            return written;
-        }
+        })?;
         self.write_manifest(Ok)?;
         self.scrub_spares()
     }
