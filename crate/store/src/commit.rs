@@ -141,8 +141,8 @@ impl<S: Storage> Store<S> {
 
     fn take_spare(&mut self) -> Result<(LogNumber, S::Device)> {
         self.recycle();
-        if !self.spares.is_empty() && !self.root_confirmed {
-            self.write_manifest(Ok)?;
+        if !self.spares.is_empty() {
+            self.confirm_root()?;
         }
         if let Some(spare) = self.spares.pop() {
             if spare.file_bytes > self.options.log_bytes_kept {
@@ -208,9 +208,10 @@ impl<S: Storage> Store<S> {
             }
             Err(error) if error.kind == DeviceErrorKind::NoSpace => {
                 // Cutting the file where the last commit ended leaves nothing of the failed one, so that the caller's
-                // rollback is true after a crash as well. Nothing committed is touched, so the store stays usable.
+                // rollback is true after a crash as well; without the flush a header could come back, of a log that is begun
+                // elsewhere by then. Nothing committed is touched, so the store stays usable.
                 let end = if log.begun { log.end } else { 0 };
-                if log.file.device.truncate(end).is_err() {
+                if log.file.device.truncate(end).and_then(|()| log.file.device.flush()).is_err() {
                     self.poisoned = true;
                 }
                 Err(error.into())

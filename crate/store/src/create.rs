@@ -74,6 +74,7 @@ impl<S: Storage> Store<S> {
         drop(device);
         let dictionary = options.dictionary.clone();
         let (mut store, _) = Self::open(storage, entropy, options, slot_key)?;
+        store.root_confirmed = true;
         if let Some(dictionary) = dictionary {
             store.embed_dictionary(Some(dictionary))?;
         }
@@ -94,6 +95,7 @@ impl<S: Storage> Store<S> {
     ) -> Result<()> {
         self.check_writable()?;
         let mut manifest = change(self.manifest.clone())?;
+        self.confirm_root()?;
         manifest.generation += 1;
         manifest.flushed = self.flushed.max(manifest.commit);
         manifest.log_bytes_written += self.counters_unsaved.log_bytes;
@@ -125,6 +127,22 @@ impl<S: Storage> Store<S> {
         self.counters_unsaved = crate::store::Counters::default();
         self.root_confirmed = true;
         self.manifest = manifest;
+        Ok(())
+    }
+
+    /// Makes sure, once after an opening, that the root that was found is durable: by writing it over itself. A failed flush
+    /// of the process before may have left it readable and not durable, and then the other slot, which is written next,
+    /// holds the only durable root, and logs that the found one has outlived are still needed.
+    pub(crate) fn confirm_root(&mut self) -> Result<()> {
+        if self.root_confirmed || self.manifest_device.is_none() {
+            return Ok(());
+        }
+        let bytes = self.manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
+        if let Err(error) = self.put_manifest(self.manifest.generation, &bytes) {
+            self.poisoned = true;
+            return Err(error);
+        }
+        self.root_confirmed = true;
         Ok(())
     }
 

@@ -77,8 +77,7 @@ pub struct Store<S: Storage> {
     /// Lives while a transaction has spilled into the log.
     pub(crate) run: Weak<()>,
     pub(crate) names_changed: bool,
-    /// The root was written and flushed since the store was opened. Before that it may be one that a failed flush left
-    /// readable and not durable, and the durable one may still need the logs that it outlived.
+    /// The root was written and flushed since the store was opened.
     pub(crate) root_confirmed: bool,
     /// Segments older than this are to be rewritten, since codec or dictionary changed.
     pub(crate) rewrite_before: SegmentId,
