@@ -33,6 +33,7 @@ mod file;
 mod format;
 mod history;
 mod ids;
+mod inspect;
 mod job;
 mod keys;
 mod location;
@@ -65,6 +66,7 @@ pub use format::{FORMAT_VERSION, REQUIRED_FEATURES};
 pub use ids::{
     Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, PageNo, PageSize, RequestId, Salt, SegmentId,
 };
+pub use inspect::PageRecord;
 pub use job::{Done, Inline, Job, Source, Task, Workers};
 pub use keys::{
     DataKey, KEY_BYTES, KeySlot, Keyring, MAC_BYTES, MasterKey, SlotKey, SlotKind, Wrapped, manifest_mac,

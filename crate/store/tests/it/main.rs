@@ -2,6 +2,7 @@
 
 mod amplification;
 mod basics;
+mod inspect;
 mod support;
 mod vector;
 mod vectors;
