@@ -1,0 +1,44 @@
+//! `coffer compact`: everything live in one segment, and the rest of the space given back.
+
+use std::io::{Write, stdout};
+
+use clap::Args;
+use coffer_sqlite::CheckpointMode;
+use coffer_store::CodecChoice;
+
+use crate::failure::Outcome;
+use crate::open::{Access, DatabaseArgs};
+
+/// Rewrite everything live into one segment and give back the rest
+#[derive(Args, Debug)]
+pub struct Compact {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Change the codec of segments on the way: none, rle, lz4, zstd[:LEVEL] or gzip[:LEVEL].
+    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    codec: Option<CodecChoice>,
+}
+
+impl Compact {
+    pub fn run(&self) -> Outcome {
+        let database = self.database.open(Access::Write)?;
+        let before = database.storage_info()?;
+        if let Some(codec) = self.codec {
+            let (hot, _) = database.with_store(|store| Ok(store.codecs()))?;
+            database.set_codec(hot, codec)?;
+        }
+        database.checkpoint(CheckpointMode::Truncate)?;
+        database.compact()?;
+        let after = database.storage_info()?;
+        database.close()?;
+        writeln!(
+            stdout(),
+            "{} -> {} bytes, {} -> {} segments",
+            before.stored_bytes,
+            after.stored_bytes,
+            before.segments,
+            after.segments
+        )?;
+        Ok(())
+    }
+}

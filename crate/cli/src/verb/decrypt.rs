@@ -1,0 +1,26 @@
+//! `coffer decrypt`: stores an encrypted database in the clear.
+
+use clap::Args;
+
+use crate::failure::{Failure, Outcome};
+use crate::open::{Access, DatabaseArgs};
+
+/// Store an encrypted database in the clear
+#[derive(Args, Debug)]
+pub struct Decrypt {
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+impl Decrypt {
+    pub fn run(&self) -> Outcome {
+        let name = self.database.name();
+        if self.database.peek()?.slots.is_empty() {
+            return Err(Failure::data(format!("{name} is not encrypted")));
+        }
+        let key = self.database.key.of_encrypted(&name)?;
+        let database = self.database.open_with(Some(key), Access::Write)?;
+        database.decrypt()?;
+        Ok(database.close()?)
+    }
+}

@@ -1,0 +1,53 @@
+//! `coffer embed-dict`: gives a database a dictionary, and compresses what it holds with it.
+
+use std::fs;
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::failure::{Failure, Outcome};
+use crate::open::{Access, DatabaseArgs};
+use coffer_sqlite::CheckpointMode;
+use coffer_store::Dictionary;
+
+/// Give a database a compression dictionary
+#[derive(Args, Debug)]
+pub struct EmbedDict {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The dictionary, from train-dict or zstd --train.
+    #[arg(value_name = "DICTIONARY", required_unless_present = "none")]
+    dictionary: Option<PathBuf>,
+    /// Compress without a dictionary from now on.
+    #[arg(long, conflicts_with = "dictionary")]
+    none: bool,
+    /// Leave what is stored as it is: only new segments use the dictionary.
+    #[arg(long)]
+    later: bool,
+}
+
+impl EmbedDict {
+    pub fn run(&self) -> Outcome {
+        let dictionary = self.dictionary.as_deref().map(|file| {
+            let bytes = fs::read(file).map_err(|error| Failure::file("read", file.display(), &error))?;
+            // Said here with the file's name rather than by the engine without.
+            Dictionary::new(bytes.clone()).map_err(|_| {
+                Failure::data(format!("{} is not a dictionary; make one with: coffer train-dict", file.display()))
+            })?;
+            Ok::<_, Failure>(bytes)
+        });
+        let dictionary = dictionary.transpose()?;
+        let database = self.database.open(Access::Write)?;
+        let before = database.storage_info()?.stored_bytes;
+        database.embed_dictionary(dictionary.as_deref())?;
+        if !self.later {
+            database.checkpoint(CheckpointMode::Truncate)?;
+            database.compact()?;
+        }
+        let after = database.storage_info()?.stored_bytes;
+        database.close()?;
+        writeln!(stdout(), "{before} -> {after} bytes")?;
+        Ok(())
+    }
+}
