@@ -54,7 +54,7 @@ impl<S: Storage> Store<S> {
             generation: run.generation,
         };
         self.with_assembler(|assembler| assembler.commit(&mut run, &mut payload));
-        self.write_log(written_to)?;
+        self.write_log(written_to, run.start)?;
         if how.synchronous >= Synchronous::Normal {
             self.flush_commit(how.synchronous)?;
         }
@@ -80,9 +80,15 @@ impl<S: Storage> Store<S> {
             return Err(Error::Poisoned);
         };
         self.run = Arc::downgrade(&run.token);
-        let (written_to, frames_before) = (run.end, run.frames.len());
-        self.assemble(txn, &mut run)?;
-        self.write_log(written_to)?;
+        let (written_to, frames_before, hasher) = (run.end, run.frames.len(), run.hasher.clone());
+        let written = self.assemble(txn, &mut run).and_then(|()| self.write_log(written_to, written_to));
+        if let Err(error) = written {
+            // The transaction lives on as it was, with what it spilled before: without the run it would commit without it.
+            run.frames.truncate(frames_before);
+            (run.end, run.hasher) = (written_to, hasher);
+            txn.run = Some(run);
+            return Err(error);
+        }
         let Some(slot) = self.log.as_ref().map(|log| log.slot) else { return Err(Error::Poisoned) };
         for frame in run.frames.get(frames_before..).unwrap_or_default() {
             txn.spilled.insert(frame.page, frame.location(slot));
@@ -192,8 +198,8 @@ impl<S: Storage> Store<S> {
         assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, out: &mut self.buffer });
     }
 
-    /// Writes the buffer in one call.
-    fn write_log(&mut self, run_at: u64) -> Result<()> {
+    /// Writes the buffer in one call. If the disk is full the log is cut off at `keep`.
+    fn write_log(&mut self, run_at: u64, keep: u64) -> Result<()> {
         let Some(log) = &mut self.log else { return Err(Error::Poisoned) };
         let at = if log.begun { run_at } else { 0 };
         debug_assert!(log.begun || run_at == LOG_DATA_START as u64);
@@ -207,10 +213,10 @@ impl<S: Storage> Store<S> {
                 Ok(())
             }
             Err(error) if error.kind == DeviceErrorKind::NoSpace => {
-                // Cutting the file where the last commit ended leaves nothing of the failed one, so that the caller's
-                // rollback is true after a crash as well; without the flush a header could come back, of a log that is begun
+                // Cutting the file leaves nothing of the failed write, so that the caller's rollback is true after a crash as
+                // well: it may have stored everything. Without the flush a header could come back, of a log that is begun
                 // elsewhere by then. Nothing committed is touched, so the store stays usable.
-                let end = if log.begun { log.end } else { 0 };
+                let end = if log.begun { keep } else { 0 };
                 if log.file.device.truncate(end).and_then(|()| log.file.device.flush()).is_err() {
                     self.poisoned = true;
                 }

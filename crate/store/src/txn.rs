@@ -84,8 +84,6 @@ impl<D: Device> Txn<D> {
             return Ok(true);
         }
         if let Some(&location) = self.spilled.get(&page) {
-            let Some(run) = &self.run else { return Ok(false) };
-            let _ = run;
             self.base.read_location(page, location, out, scratch)?;
             return Ok(true);
         }

@@ -3,6 +3,7 @@
 mod amplification;
 mod basics;
 mod inspect;
+mod review;
 mod support;
 mod vector;
 mod vectors;

@@ -1,0 +1,189 @@
+//! What a review of the engine found: each test was red once.
+
+use std::sync::{Arc, Mutex};
+
+use coffer_store::{
+    Cipher, Commit, Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Limit, MemDevice, MemStorage, NewKey,
+    OpenMode, Scratch, SlotKind, Storage, Store, Txn,
+};
+
+use crate::support::{Seeded, content, create, open, page, put, slot_key, small};
+
+/// A disk that is full for the next write to a file whose name begins so.
+#[derive(Clone, Default)]
+struct Filling {
+    files: MemStorage,
+    full_for: Arc<Mutex<Option<&'static str>>>,
+}
+
+struct FillingDevice {
+    name: String,
+    device: MemDevice,
+    full_for: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Filling {
+    fn fill(&self, name: &'static str) {
+        *self.full_for.lock().unwrap() = Some(name);
+    }
+}
+
+impl Storage for Filling {
+    type Device = FillingDevice;
+
+    fn open(&self, name: &str, mode: OpenMode) -> Result<FillingDevice, DeviceError> {
+        let device = self.files.open(name, mode)?;
+        Ok(FillingDevice { name: name.into(), device, full_for: Arc::clone(&self.full_for) })
+    }
+
+    fn list(&self) -> Result<Vec<String>, DeviceError> {
+        self.files.list()
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DeviceError> {
+        self.files.remove(name)
+    }
+}
+
+impl Device for FillingDevice {
+    fn len(&self) -> Result<u64, DeviceError> {
+        self.device.len()
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
+        self.device.read_at(offset, out)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
+        let mut full_for = self.full_for.lock().unwrap();
+        if full_for.is_some_and(|name| self.name.starts_with(name)) {
+            *full_for = None;
+            return Err(DeviceError::new(DeviceOp::Write, &self.name, offset, DeviceErrorKind::NoSpace));
+        }
+        self.device.write_at(offset, data)
+    }
+
+    fn truncate(&self, len: u64) -> Result<(), DeviceError> {
+        self.device.truncate(len)
+    }
+
+    fn flush(&self) -> Result<(), DeviceError> {
+        self.device.flush()
+    }
+}
+
+fn create_filling(disk: &Filling, key: Option<u8>) -> Store<Filling> {
+    let key = key.map(slot_key);
+    let new_key =
+        key.as_ref().map(|key| NewKey { cipher: Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: Vec::new(), key });
+    Store::create(disk.clone(), Box::new(Seeded(1)), small(), new_key).unwrap()
+}
+
+fn write<D: Device>(txn: &mut Txn<D>, pages: impl IntoIterator<Item = u32>, version: u64) {
+    let size = small().page_size;
+    for number in pages {
+        txn.write(page(number), &content(size, number, version)).unwrap();
+    }
+}
+
+/// Whether these pages have this version in the newest state.
+fn assert_version<S: Storage>(store: &Store<S>, pages: impl IntoIterator<Item = u32>, version: u64) {
+    let mut scratch = Scratch::default();
+    let mut out = vec![0; store.page_size().bytes()];
+    for number in pages {
+        assert!(store.snapshot().read(page(number), &mut out, &mut scratch).unwrap(), "page {number} is not there");
+        assert_eq!(out, content(store.page_size(), number, version), "page {number}");
+    }
+}
+
+#[test]
+fn a_transaction_whose_spill_met_a_full_disk_commits_all_of_it_or_nothing() {
+    for begun in [false, true] {
+        let disk = Filling::default();
+        let mut store = create_filling(&disk, None);
+        if begun {
+            let mut txn = store.begin();
+            write(&mut txn, 1..=2, 1);
+            store.commit(txn, Commit::default()).unwrap();
+        }
+        let mut txn = store.begin();
+        write(&mut txn, 1..=20, 2);
+        store.spill(&mut txn).unwrap();
+        write(&mut txn, 21..=40, 2);
+        disk.fill("log-");
+        assert!(matches!(store.spill(&mut txn), Err(Error::Device(_))));
+        let mut out = vec![0; 1024];
+        assert!(txn.read(page(7), &mut out, &mut Scratch::default()).unwrap());
+        assert_eq!(out, content(small().page_size, 7, 2));
+        store.spill(&mut txn).unwrap();
+        write(&mut txn, 41..=50, 2);
+        store.commit(txn, Commit::default()).unwrap();
+        assert_version(&store, 1..=50, 2);
+        drop(store);
+        assert_version(&open(&disk.files, small(), None), 1..=50, 2);
+    }
+}
+
+#[test]
+fn a_full_disk_while_keys_change_leaves_a_root_that_its_key_opens() {
+    type Change = fn(&mut Store<Filling>) -> Result<(), Error>;
+    let rotate: Change = |store| store.rotate_key(&[(0, &slot_key(1))]);
+    let decrypt: Change = |store| store.decrypt(&coffer_store::Inline, 1);
+    for change in [rotate, decrypt] {
+        let disk = Filling::default();
+        let mut store = create_filling(&disk, Some(1));
+        disk.fill("manifest");
+        assert!(matches!(change(&mut store), Err(Error::Device(_))));
+        let mut txn = store.begin();
+        write(&mut txn, 1..=3, 1);
+        store.commit(txn, Commit::default()).unwrap();
+        drop(store);
+        assert_version(&open(&disk.files, small(), Some(1)), 1..=3, 1);
+    }
+}
+
+#[test]
+fn keys_can_be_rotated_any_number_of_times() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    put(&mut store, 1..=3, 1);
+    for _ in 0..80 {
+        store.rotate_key(&[(0, &slot_key(1))]).unwrap();
+    }
+    drop(store);
+    assert_version(&open(&storage, small(), Some(1)), 1..=3, 1);
+}
+
+#[test]
+fn too_many_keys_in_use_are_refused_before_the_root_is_written() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    let refused = (0..80).find_map(|version| {
+        put(&mut store, 1..=3, version);
+        store.rotate_key(&[(0, &slot_key(1))]).err()
+    });
+    assert!(matches!(refused, Some(Error::Limit(Limit::Manifest))), "{refused:?}");
+    put(&mut store, 1..=3, 100);
+    drop(store);
+    assert_version(&open(&storage, small(), Some(1)), 1..=3, 100);
+}
+
+#[test]
+fn no_commit_after_a_rotation_is_under_the_old_key() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    // A transaction that was given up leaves a begun log with no commit in it.
+    let mut txn = store.begin();
+    write(&mut txn, 1..=3, 1);
+    store.spill(&mut txn).unwrap();
+    let busy = store.rotate_key(&[(0, &slot_key(1))]);
+    assert!(matches!(busy, Err(Error::Limit(Limit::LogFull))), "{busy:?}");
+    drop(txn);
+    let reader = store.snapshot();
+    store.rotate_key(&[(0, &slot_key(1))]).unwrap();
+    put(&mut store, 1..=3, 2);
+    assert_eq!(store.finish_rotation().unwrap(), 1, "data keys that are still needed");
+    drop(reader);
+    drop(store);
+    assert_version(&open(&storage, small(), Some(1)), 1..=3, 2);
+}
