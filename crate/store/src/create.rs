@@ -9,7 +9,7 @@ use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, St
 use crate::entropy::Entropy;
 use crate::error::{Error, Limit, Result, Unsupported};
 use crate::format::layout::DICTIONARY_BYTES_MAX;
-use crate::format::manifest::Manifest;
+use crate::format::manifest::{Manifest, Slot, decode_slot};
 use crate::ids::{Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, SegmentId};
 use crate::job::Inline;
 use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, Wrapped};
@@ -66,7 +66,7 @@ impl<S: Storage> Store<S> {
             None => None,
         };
         let device = storage.open(MANIFEST, OpenMode::Create)?;
-        let bytes = manifest.encode(keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
+        let bytes = encode_root(&manifest, keys.as_ref())?;
         let (start, _) = manifest_slot(manifest.generation);
         device.write_at(start, &bytes)?;
         device.flush()?;
@@ -109,8 +109,7 @@ impl<S: Storage> Store<S> {
             NewKeys::These(keys) => Some(keys),
             NewKeys::None => None,
         };
-        // What outgrew its slot was never written.
-        let bytes = manifest.encode(master.map(Keyring::master)).ok_or(Limit::Manifest)?;
+        let bytes = encode_root(&manifest, master)?;
         if let Err(error) = self.put_manifest(manifest.generation, &bytes) {
             self.restore_manifest(&error);
             return Err(error);
@@ -137,7 +136,7 @@ impl<S: Storage> Store<S> {
         if self.root_confirmed || self.manifest_device.is_none() {
             return Ok(());
         }
-        let bytes = self.manifest.encode(self.keys.as_ref().map(Keyring::master)).ok_or(Limit::Manifest)?;
+        let bytes = encode_root(&self.manifest, self.keys.as_ref())?;
         if let Err(error) = self.put_manifest(self.manifest.generation, &bytes) {
             self.poisoned = true;
             return Err(error);
@@ -188,6 +187,15 @@ pub(crate) enum NewKeys {
     These(Keyring),
     /// None from here on.
     None,
+}
+
+/// The bytes of a root. One that its readers would refuse must never be written: both slots would soon hold it.
+fn encode_root(manifest: &Manifest, keys: Option<&Keyring>) -> Result<Vec<u8>> {
+    let bytes = manifest.encode(keys.map(Keyring::master)).ok_or(Limit::Manifest)?;
+    match decode_slot(MANIFEST, &bytes)? {
+        Slot::Whole(_) => Ok(bytes),
+        Slot::Broken | Slot::Malformed => Err(Limit::Manifest.into()),
+    }
 }
 
 /// Gives a manifest its first key slot and data key.

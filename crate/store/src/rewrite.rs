@@ -148,6 +148,10 @@ impl<S: Storage> Store<S> {
         self.check_writable()?;
         let keys = self.keys.as_ref().ok_or(Error::KeyRequired)?;
         let (cipher, database) = (keys.cipher(), self.manifest.database);
+        if self.has_run() {
+            // Its log could not be left, and would go on under the old key.
+            return Err(Limit::LogFull.into());
+        }
         // FORMAT: key-4
         let master = MasterKey::draw(&mut *self.entropy);
         let mut slots = Vec::new();
@@ -159,12 +163,13 @@ impl<S: Storage> Store<S> {
             let fields = (slot.number(), slot.kind(), slot.parameters().to_vec());
             slots.push(KeySlot::wrap_master(cipher, &mut *self.entropy, key, database, fields, &master)?);
         }
-        self.seal_log()?;
+        self.leave_log()?;
         let epoch = Epoch(self.manifest.epoch.0 + 1);
         let mut rotated = Keyring::new(cipher, master);
         let mut data_keys = Vec::new();
+        let used = self.epochs_used();
         let old = self.keys.as_ref().ok_or(Error::KeyRequired)?;
-        for (old_epoch, wrapped) in &self.manifest.data_keys {
+        for (old_epoch, wrapped) in self.manifest.data_keys.iter().filter(|(epoch, _)| used.contains(epoch)) {
             let unwrapped = wrapped.unwrap_data(cipher, old.master(), database, *old_epoch);
             let data = unwrapped.map_err(|what| Error::corrupt(crate::recover::MANIFEST, 0, what))?;
             rotated.insert(*old_epoch, data);
@@ -179,11 +184,38 @@ impl<S: Storage> Store<S> {
         self.write_manifest(Ok)
     }
 
+    /// The epochs whose data keys are needed: of files, and of a segment that a job is writing.
+    fn epochs_used(&self) -> Vec<Epoch> {
+        let logs = self.sealed.iter().chain(&self.log).map(|log| log.header.epoch);
+        let mut used: Vec<Epoch> = self.segments.iter().map(|segment| segment.entry.epoch).chain(logs).collect();
+        if self.job_out {
+            used.push(self.manifest.epoch);
+        }
+        used
+    }
+
+    /// Sees to it that the next commit begins a log, with the salt and the key of then. Nobody has a run.
+    fn leave_log(&mut self) -> Result<()> {
+        if self.seal_log()? {
+            return Ok(());
+        }
+        let Some(log) = self.log.take() else { return Ok(()) };
+        if log.begun {
+            // Its generation is begun anew, so no second file may have it, whenever the power goes.
+            let emptied = log.file.device.truncate(0).and_then(|()| log.file.device.flush());
+            emptied.map_err(|error| self.poison(error))?;
+        }
+        let kept = log.file.device.len().unwrap_or(0);
+        self.log_next = log.generation();
+        self.remove_file(log.slot);
+        self.retired.push(crate::store::Retired::Log(log.number, log.file, kept));
+        Ok(())
+    }
+
     /// Forgets data keys that no file needs any more. Gives how many are left.
     pub fn finish_rotation(&mut self) -> Result<usize> {
         self.check_writable()?;
-        let logs = self.sealed.iter().chain(&self.log).map(|log| log.header.epoch);
-        let mut used: Vec<Epoch> = self.segments.iter().map(|segment| segment.entry.epoch).chain(logs).collect();
+        let mut used = self.epochs_used();
         used.push(self.manifest.epoch);
         let before = self.manifest.data_keys.len();
         let kept = self.manifest.data_keys.iter().filter(|(epoch, _)| used.contains(epoch)).count();
