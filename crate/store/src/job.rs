@@ -13,13 +13,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::bytes::{Put, Reader};
-use crate::cipher::Subkey;
+use crate::cipher::{Cipher, Subkey};
 use crate::codec::{Codec, CodecChoice, Decoder, Dictionary, Encoder};
 use crate::device::Device;
 use crate::entropy::Entropy;
 use crate::error::{Error, Result, What};
 use crate::file::Face;
-use crate::format::body::{Compressed, FileKind};
+use crate::format::body::{Compressed, FileKind, body_bytes_max};
 use crate::format::commits::{CommitInfo, decode_commits, encode_commits};
 use crate::format::manifest::SegmentEntry;
 use crate::format::segment::SegmentHeader;
@@ -513,7 +513,25 @@ impl Job {
             seal_flags: reader.u32()?,
             manifest: Some(take_bytes(reader)?.to_vec()).filter(|manifest| !manifest.is_empty()),
         };
-        reader.is_empty().then_some(job)
+        (reader.is_empty() && job.is_sound()).then_some(job)
+    }
+
+    /// Whether its parts agree. A sound job asks for no more memory than its largest page takes, whatever it says.
+    fn is_sound(&self) -> bool {
+        let body_bytes_max = body_bytes_max(self.header.page_size.bytes());
+        let is_inside = |location: Location| {
+            let source = self.sources.get(usize::from(location.file().0));
+            source.is_some_and(|source| {
+                let start = location.offset() + source.kind.header_bytes() as u64;
+                location.body_bytes() as usize <= body_bytes_max
+                    && start + u64::from(location.body_bytes()) <= source.file_bytes
+            })
+        };
+        let version = |record: &(PageNo, Location)| (record.0, record.1.commit());
+        self.header.dictionary_bytes as usize == self.dictionary_stored.len()
+            && self.header.cipher == self.subkey.as_ref().map_or(Cipher::None, Subkey::cipher)
+            && self.records.is_sorted_by(|record, next| version(record) < version(next))
+            && self.records.iter().all(|record| is_inside(record.1))
     }
 }
 
