@@ -2,6 +2,7 @@
 
 mod amplification;
 mod basics;
+mod fuzzed;
 mod inspect;
 mod review;
 mod support;
