@@ -16,7 +16,12 @@ impl<S: Storage> Store<S> {
     /// Looks whether another process has committed or checkpointed, and if so takes over its state. `true` if the newest
     /// commit changed. Snapshots that are held stay as they are. The caller holds whatever lock keeps writers out meanwhile.
     pub fn refresh(&mut self) -> Result<bool> {
+        if self.has_run() {
+            // Whoever has spilled is the writer, so nobody else has committed since.
+            return Ok(false);
+        }
         let before = self.view.commit;
+        let mut newer = None;
         if let Some(device) = &self.manifest_device {
             let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
             let mut bytes = alloc::vec![0; usize::try_from(len).unwrap_or(0)];
@@ -34,10 +39,17 @@ impl<S: Storage> Store<S> {
             if sealed.generation() != self.manifest.generation {
                 let master = self.keys.as_ref().map(crate::keys::Keyring::master);
                 let unauthentic = || Error::corrupt(MANIFEST, 0, What::ManifestAuthentication);
-                self.manifest = sealed.open(master).ok_or_else(unauthentic)?;
+                newer = Some(sealed.open(master).ok_or_else(unauthentic)?);
             }
         }
-        let loaded = load(&self.storage, &self.manifest, self.keys.as_ref(), &self.options)?;
+        let manifest = newer.as_ref().unwrap_or(&self.manifest);
+        let loaded = load(&self.storage, manifest, self.keys.as_ref(), &self.options)?;
+        if let Some(manifest) = newer {
+            self.manifest = manifest;
+            self.root_confirmed = false;
+        }
+        // The other process may have made a file and not flushed its name.
+        self.names_changed = true;
         self.log_next = loaded.logs.last().map_or(self.manifest.log_first, |log| log.generation().next());
         self.take_over(loaded);
         Ok(self.view.commit != before)
