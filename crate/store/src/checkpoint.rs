@@ -198,8 +198,9 @@ impl<S: Storage> Store<S> {
             self.dictionary.clone_from(&file.dictionary);
         }
         let slot = self.insert_file(Arc::new(file));
+        let record_bytes = contents.record_bytes();
         let entries = core::mem::take(&mut contents.entries);
-        let segment = Segment::new(entry, slot, contents);
+        let segment = Segment::new(entry, slot, record_bytes, contents);
         let old: Vec<Segment> = self.segments.splice(position..position + replaced, [segment]).collect();
         let mut old_slots: Vec<FileSlot> = old.iter().map(|segment| segment.slot).collect();
         if fold.is_some()
@@ -271,7 +272,7 @@ impl<S: Storage> Store<S> {
             let pinned = |name: &String| self.storage.is_pinned(name) || reopened.contains(name);
             match retired {
                 Retired::Log(number, file, file_bytes) if !pinned(&file.name) => match Arc::try_unwrap(file) {
-                    Ok(file) => self.spare_log(number, file.device, file_bytes),
+                    Ok(file) => self.spare_log(number, file, file_bytes),
                     Err(file) => kept.push(Retired::Log(number, file, file_bytes)),
                 },
                 Retired::Segment(file) if !pinned(&file.name) => match Arc::try_unwrap(file) {
@@ -289,13 +290,17 @@ impl<S: Storage> Store<S> {
         self.retired = kept;
     }
 
-    fn spare_log(&mut self, number: LogNumber, device: S::Device, file_bytes: u64) {
-        if self.spares.len() >= SPARES_MAX {
+    fn spare_log(&mut self, number: LogNumber, file: OpenFile<S::Device>, file_bytes: u64) {
+        let OpenFile { device, epoch, .. } = file;
+        // What was written under another key, or none, is not to stay until the file happens to be written over.
+        let stale = epoch != self.manifest.epoch;
+        if self.spares.len() >= SPARES_MAX || stale && device.truncate(0).is_err() {
             drop(device);
             let _ = self.storage.remove(&number.name());
             return;
         }
-        let mut spare = SpareLog { number, device, file_bytes };
+        let file_bytes = if stale { 0 } else { file_bytes };
+        let mut spare = SpareLog { number, device, file_bytes, stale: false };
         if spare.file_bytes > self.options.log_bytes_kept && spare.device.truncate(self.options.log_bytes_kept).is_ok()
         {
             spare.file_bytes = self.options.log_bytes_kept;

@@ -102,9 +102,10 @@ impl<S: Storage> Store<S> {
         Ok(job)
     }
 
-    /// Bytes in segments that the newest state does not use.
+    /// Bytes of records in segments that the newest state does not use. Index and dictionary are none: no merge gets rid of
+    /// them, and one would follow the other for ever.
     pub(crate) fn dead_bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.entry.file_bytes.saturating_sub(segment.live.bytes)).sum()
+        self.segments.iter().map(|segment| segment.record_bytes.saturating_sub(segment.live.bytes)).sum()
     }
 
     fn live_bytes(&self) -> u64 {

@@ -8,13 +8,13 @@ use crate::codec::Dictionary;
 use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
 use crate::entropy::Entropy;
 use crate::error::{Error, Limit, Result, Unsupported};
-use crate::format::layout::DICTIONARY_BYTES_MAX;
+use crate::format::layout::{DICTIONARY_BYTES_MAX, MANIFEST_SLOT_BYTES};
 use crate::format::manifest::{Manifest, Slot, decode_slot};
 use crate::ids::{Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, SegmentId};
 use crate::job::Inline;
 use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, Wrapped};
 use crate::options::{NewKey, Options};
-use crate::recover::{MANIFEST, manifest_slot};
+use crate::recover::{MANIFEST, is_unfinished, manifest_slot};
 use crate::store::Store;
 
 impl<S: Storage> Store<S> {
@@ -29,9 +29,7 @@ impl<S: Storage> Store<S> {
         if options.dictionary.as_ref().is_some_and(|dictionary| dictionary.len() > DICTIONARY_BYTES_MAX) {
             return Err(Limit::Dictionary.into());
         }
-        if storage.list()?.iter().any(|name| name == MANIFEST) {
-            return Err(DeviceError::new(DeviceOp::Open, MANIFEST, 0, DeviceErrorKind::Exists).into());
-        }
+        let unfinished = unfinished_root(&storage)?;
         let mut database = DatabaseId([0; 16]);
         entropy.fill(&mut database.0);
         let mut manifest = Manifest {
@@ -65,7 +63,10 @@ impl<S: Storage> Store<S> {
             }
             None => None,
         };
-        let device = storage.open(MANIFEST, OpenMode::Create)?;
+        let device = match unfinished {
+            Some(device) => device,
+            None => storage.open(MANIFEST, OpenMode::Create)?,
+        };
         let bytes = encode_root(&manifest, keys.as_ref())?;
         let (start, _) = manifest_slot(manifest.generation);
         device.write_at(start, &bytes)?;
@@ -101,7 +102,11 @@ impl<S: Storage> Store<S> {
         manifest.log_bytes_written += self.counters_unsaved.log_bytes;
         manifest.segment_bytes_written += self.counters_unsaved.segment_bytes;
         if self.manifest_device.is_none() {
-            self.manifest_device = Some(self.storage.open(MANIFEST, OpenMode::Create)?);
+            self.manifest_device = Some(match self.storage.open(MANIFEST, OpenMode::Create) {
+                // Left by a crash in the first write of it.
+                Err(error) if error.kind == DeviceErrorKind::Exists => self.storage.open(MANIFEST, OpenMode::Write)?,
+                other => other?,
+            });
             self.names_changed = true;
         }
         let master = match &keys {
@@ -176,6 +181,28 @@ impl<S: Storage> Store<S> {
         let job = self.empty_job();
         self.run_job(job, &Inline, 1)?;
         Ok(())
+    }
+}
+
+/// What a creation left that a crash interrupted, emptied; nothing if there is no root. Fails if there is one.
+fn unfinished_root<S: Storage>(storage: &S) -> Result<Option<S::Device>> {
+    if storage.list()?.iter().all(|name| name != MANIFEST) {
+        return Ok(None);
+    }
+    let exists = || DeviceError::new(DeviceOp::Open, MANIFEST, 0, DeviceErrorKind::Exists);
+    let device = storage.open(MANIFEST, OpenMode::Write)?;
+    let len = device.len()?;
+    if len > MANIFEST_SLOT_BYTES as u64 {
+        return Err(exists().into());
+    }
+    let mut bytes = alloc::vec![0; usize::try_from(len).unwrap_or(0)];
+    device.read_at(0, &mut bytes)?;
+    match decode_slot(MANIFEST, &bytes)? {
+        Slot::Broken if is_unfinished(storage, &bytes)? => {
+            device.truncate(0)?;
+            Ok(Some(device))
+        }
+        _ => Err(exists().into()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::codec::{Decoder, Dictionary};
 use crate::device::Device;
 use crate::error::{Error, Result, What};
 use crate::format::body::{BodyHeader, FileKind, Opening, Place, open_body};
-use crate::ids::{DatabaseId, PageNo};
+use crate::ids::{DatabaseId, Epoch, PageNo};
 use crate::location::{FileSlot, Location};
 
 /// An open log or segment. Whoever holds the `Arc` keeps the file from being removed or overwritten.
@@ -20,6 +20,8 @@ pub(crate) struct OpenFile<D> {
     pub device: D,
     /// For a segment its length, up to which it may be read ahead; a log is never read ahead, since it still grows.
     pub sealed_bytes: Option<u64>,
+    /// Of its key; 0 if it is not encrypted.
+    pub epoch: Epoch,
 }
 
 /// What opens the bodies of a file, wherever their bytes come from.

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use crate::cipher::{Cipher, Subkey};
 use crate::codec::{Dictionary, Encoder};
-use crate::device::{Device, DeviceError, DeviceErrorKind, OpenMode, Storage};
+use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result, Unsupported, What};
 use crate::file::{Face, FileSet, OpenFile};
@@ -37,7 +37,7 @@ use crate::options::Options;
 use crate::replay::{Replayed, find_commit_frames, replay};
 use crate::segment::{
     open_segment, read_commits, read_header, read_index, read_manifest_copy, read_seal, scan_records, segment_name,
-    walk_to_commits,
+    segment_of_name, walk_to_commits,
 };
 use crate::snapshot::Snapshot;
 use crate::store::{LiveTally, Segment, SpareLog, Store, no_files};
@@ -162,6 +162,7 @@ impl<S: Storage> Store<S> {
         if self.options.read_only {
             return Ok(());
         }
+        self.clear_outlived()?;
         let Some(log) = &self.log else { return Ok(()) };
         if recovered.bytes_dropped > 0 {
             log.file.device.truncate(log.end)?;
@@ -174,6 +175,34 @@ impl<S: Storage> Store<S> {
             self.storage.flush_names()?;
             self.names_changed = false;
             self.flushed = self.view.commit;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Storage> Store<S> {
+    /// Empties and removes what the process before would have, had it lived to: logs that hold what another key or none
+    /// opens, or the rest of a beginning that was torn, and segments that were replaced. What fails is tried at the next
+    /// opening.
+    fn clear_outlived(&mut self) -> Result<()> {
+        let replaced = |name: &String| {
+            let id = segment_of_name(name).filter(|id| *id < self.manifest.segment_next);
+            id.is_some_and(|id| self.segments.iter().all(|segment| segment.entry.id != id))
+                && self.options.base.as_ref() != Some(name)
+        };
+        let names: Vec<String> = self.storage.list()?.into_iter().filter(replaced).collect();
+        if names.is_empty() && self.spares.iter().all(|spare| !spare.stale) {
+            return Ok(());
+        }
+        // Only a root that is sure to be durable has outlived anything.
+        self.confirm_root()?;
+        for name in names.iter().filter(|name| !self.storage.is_pinned(name)) {
+            let _ = self.storage.remove(name);
+        }
+        for spare in self.spares.iter_mut().filter(|spare| spare.stale) {
+            if !self.storage.is_pinned(&spare.number.name()) && spare.device.truncate(0).is_ok() {
+                (spare.file_bytes, spare.stale) = (0, false);
+            }
         }
         Ok(())
     }
@@ -200,15 +229,7 @@ type Root<D> = (Box<SealedManifest>, Option<D>);
 fn read_root<S: Storage>(storage: &S, base: Option<&str>, mode: OpenMode) -> Result<Root<S::Device>> {
     let device = match (storage.open(MANIFEST, mode), base) {
         (Ok(device), _) => device,
-        (Err(error), Some(base)) if error.kind == DeviceErrorKind::NotFound => {
-            let device = storage.open(base, OpenMode::Read)?;
-            let header = read_header(&device, base)?;
-            let copy = read_manifest_copy(&device, base, &header)?;
-            return match decode_slot(base, &copy)? {
-                Slot::Whole(manifest) => Ok((manifest, None)),
-                Slot::Malformed | Slot::Broken => Err(Error::corrupt(base, 0, What::Manifest)),
-            };
-        }
+        (Err(error), Some(base)) if error.kind == DeviceErrorKind::NotFound => return read_base_root(storage, base),
         (Err(error), _) => return Err(error.into()),
     };
     let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
@@ -222,6 +243,10 @@ fn read_root<S: Storage>(storage: &S, base: Option<&str>, mode: OpenMode) -> Res
         (Slot::Whole(_) | Slot::Broken | Slot::Malformed, Slot::Whole(second)) => second,
         (Slot::Whole(first), Slot::Broken | Slot::Malformed) => first,
         (Slot::Malformed, _) | (_, Slot::Malformed) => return Err(Error::corrupt(MANIFEST, 0, What::ManifestField)),
+        (Slot::Broken, Slot::Broken) if is_unfinished(storage, &bytes)? => {
+            let missing = || DeviceError::new(DeviceOp::Open, MANIFEST, 0, DeviceErrorKind::NotFound);
+            return base.map_or_else(|| Err(missing().into()), |base| read_base_root(storage, base));
+        }
         (Slot::Broken, Slot::Broken) => {
             let ours = bytes.starts_with(crate::format::manifest::MAGIC) || bytes.iter().all(|&byte| byte == 0);
             return Err(if ours || bytes.len() > MANIFEST_SLOT_BYTES {
@@ -232,6 +257,28 @@ fn read_root<S: Storage>(storage: &S, base: Option<&str>, mode: OpenMode) -> Res
         }
     };
     Ok((newest, Some(device)))
+}
+
+fn read_base_root<S: Storage>(storage: &S, base: &str) -> Result<Root<S::Device>> {
+    let device = storage.open(base, OpenMode::Read)?;
+    let header = read_header(&device, base)?;
+    let copy = read_manifest_copy(&device, base, &header)?;
+    match decode_slot(base, &copy)? {
+        Slot::Whole(manifest) => Ok((manifest, None)),
+        Slot::Malformed | Slot::Broken => Err(Error::corrupt(base, 0, What::Manifest)),
+    }
+}
+
+/// Whether these bytes of a manifest, neither slot of which is whole, are what a crash left of its first write: of ours, and
+/// with no log and no segment beside it, both of which come later. Then nothing was ever in it.
+pub(crate) fn is_unfinished<S: Storage>(storage: &S, bytes: &[u8]) -> Result<bool> {
+    let magic = crate::format::manifest::MAGIC;
+    let ours = bytes.chunks(MANIFEST_SLOT_BYTES).all(|slot| {
+        let start = slot.get(..magic.len()).unwrap_or(slot);
+        magic.starts_with(start) || start.iter().all(|&byte| byte == 0)
+    });
+    let of_a_database = |name: &String| LogNumber::of_name(name).is_some() || segment_of_name(name).is_some();
+    Ok(ours && !storage.list()?.iter().any(of_a_database))
 }
 
 /// Opens the manifest with a key: the slot decides whether it is the right one, before anything else is read.
@@ -401,7 +448,7 @@ fn load_segment<S: Storage>(
     for info in &contents.commits {
         loaded.requests.add(info.request, info.commit);
     }
-    loaded.segments.push(Segment::new(entry, slot, contents));
+    loaded.segments.push(Segment::new(entry, slot, contents.record_bytes(), contents));
     Ok(())
 }
 
@@ -445,6 +492,14 @@ pub(crate) struct Contents {
     /// `None` if it is damaged.
     pub seal: Option<Seal>,
     pub rebuilt: bool,
+}
+
+impl Contents {
+    /// What its page records take.
+    pub fn record_bytes(&self) -> u64 {
+        let header_bytes = crate::format::layout::RECORD_HEADER_BYTES as u64;
+        self.entries.iter().map(|entry| header_bytes + u64::from(entry.body_bytes)).sum()
+    }
 }
 
 /// Reads a segment's index and commits, or scans its records if those are damaged.
@@ -577,7 +632,7 @@ pub(crate) fn log_file<D>(
         subkey,
         dictionary: None,
     };
-    Ok(OpenFile { face, device, sealed_bytes: None })
+    Ok(OpenFile { face, device, sealed_bytes: None, epoch: header.epoch })
 }
 
 /// A log file whose header was read.
@@ -642,7 +697,8 @@ fn load_logs<S: Storage>(
                         headless.max(promised.map(|(promised, newest)| (promised, newest, candidate.file_bytes, name)));
                 }
                 let Candidate { number, device, file_bytes, .. } = candidate;
-                loaded.spares.push(SpareLog { number, device, file_bytes });
+                let stale = header.map_or(file_bytes > 0, |header| header.epoch != manifest.epoch);
+                loaded.spares.push(SpareLog { number, device, file_bytes, stale });
                 continue;
             }
         };

@@ -294,7 +294,7 @@ pub(crate) fn open_segment<D: Device>(
         Some(Dictionary::new(stored).map_err(|_| damaged(SEGMENT_HEADER_BYTES as u64, What::Dictionary))?)
     };
     let face = Face { name: name.into(), kind: FileKind::Segment, id: header.id.0, database, subkey, dictionary };
-    Ok(OpenFile { face, device, sealed_bytes: Some(file_bytes) })
+    Ok(OpenFile { face, device, sealed_bytes: Some(file_bytes), epoch: header.epoch })
 }
 
 /// Reads the seal from the end of the file.

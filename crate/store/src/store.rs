@@ -95,6 +95,8 @@ pub(crate) struct SpareLog<D> {
     pub number: LogNumber,
     pub device: D,
     pub file_bytes: u64,
+    /// It holds what must not stay: written under another key or none, or the rest of a torn beginning.
+    pub stale: bool,
 }
 
 /// A file that is not part of the newest state any more.
@@ -114,13 +116,15 @@ pub(crate) struct Segment {
     /// Of its last commit; zeros if its seal is damaged.
     pub chain: Chain,
     pub page_count: PageCount,
+    /// What its page records take, live and dead.
+    pub record_bytes: u64,
     pub live: Live,
 }
 
 impl Segment {
-    pub fn new(entry: SegmentEntry, slot: FileSlot, contents: crate::recover::Contents) -> Self {
+    pub fn new(entry: SegmentEntry, slot: FileSlot, record_bytes: u64, contents: crate::recover::Contents) -> Self {
         let (chain, page_count) = contents.seal.map_or_else(Default::default, |seal| (seal.chain, seal.page_count));
-        Self { entry, slot, commits: contents.commits, chain, page_count, live: Live::default() }
+        Self { entry, slot, commits: contents.commits, chain, page_count, record_bytes, live: Live::default() }
     }
 }
 

@@ -187,3 +187,121 @@ fn no_commit_after_a_rotation_is_under_the_old_key() {
     drop(store);
     assert_version(&open(&storage, small(), Some(1)), 1..=3, 2);
 }
+
+#[test]
+fn a_creation_that_the_power_interrupted_can_be_repeated() {
+    let whole = MemStorage::new();
+    drop(create(&whole, small(), Some(1)));
+    let mut torn = whole.bytes("manifest").unwrap();
+    torn.truncate(100);
+    for left in [Vec::new(), vec![0; 400], torn] {
+        let storage = MemStorage::new();
+        storage.put("manifest", left);
+        let opened = Store::open(storage.clone(), Box::new(Seeded(2)), small(), Some(&slot_key(1))).err();
+        let missing = |error: &Error| matches!(error, Error::Device(error) if error.kind == DeviceErrorKind::NotFound);
+        assert!(opened.as_ref().is_some_and(missing), "{opened:?}");
+        let mut store = create(&storage, small(), Some(1));
+        put(&mut store, 1..=3, 1);
+        drop(store);
+        assert_version(&open(&storage, small(), Some(1)), 1..=3, 1);
+        // With anything of a database beside it, a damaged root is no interrupted creation.
+        storage.put("manifest", Vec::new());
+        assert!(Store::open(storage.clone(), Box::new(Seeded(2)), small(), Some(&slot_key(1))).is_err());
+        let again = Store::create(storage.clone(), Box::new(Seeded(1)), small(), None).err();
+        assert!(matches!(again, Some(Error::Device(error)) if error.kind == DeviceErrorKind::Exists));
+    }
+    let storage = MemStorage::new();
+    storage.put("manifest", b"somebody else's".to_vec());
+    assert!(Store::create(storage.clone(), Box::new(Seeded(1)), small(), None).is_err());
+    assert_eq!(storage.bytes("manifest").unwrap(), b"somebody else's");
+}
+
+#[test]
+fn a_single_file_survives_a_crash_in_its_first_root() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    put(&mut store, 1..=3, 1);
+    let exported = Arc::new(MemDevice::new("out", Vec::new()));
+    store.export(None, Arc::clone(&exported), &coffer_store::Inline, 1).unwrap();
+    let single = MemStorage::new();
+    single.put("notes", exported.to_vec());
+    single.put("manifest", vec![0; 33_000]);
+    let options = || coffer_store::Options { base: Some("notes".into()), ..small() };
+    let mut store = open(&single, options(), Some(1));
+    assert_version(&store, 1..=3, 1);
+    put(&mut store, 2..=4, 2);
+    drop(store);
+    assert_version(&open(&single, options(), Some(1)), 2..=4, 2);
+}
+
+#[test]
+fn compaction_ends_whatever_index_and_dictionary_take() {
+    let storage = MemStorage::new();
+    let dictionary = (0..1u32 << 20).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut store = create(&storage, small(), None);
+    store.embed_dictionary(Some(dictionary)).unwrap();
+    put(&mut store, 1..=3, 1);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    store.compact(coffer_store::Compaction::All, &coffer_store::Inline, 1).unwrap();
+    assert!(store.compact_job(coffer_store::Compaction::Auto).unwrap().is_none());
+    assert!(store.compact_job(coffer_store::Compaction::All).unwrap().is_none());
+    assert_eq!(store.stats().dead_bytes, 0);
+}
+
+#[test]
+fn a_log_that_a_reader_held_through_an_encryption_is_emptied() {
+    let plain = |storage: &MemStorage| {
+        let files = storage.list().unwrap().into_iter().map(|name| (storage.bytes(&name).unwrap(), name));
+        files
+            .filter(|(bytes, _)| bytes.windows(5).any(|window| window == b"quick"))
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+    };
+    let nothing: Vec<String> = Vec::new();
+    let none = coffer_store::CodecChoice::new(coffer_store::Codec::None, 0).unwrap();
+    let storage = MemStorage::new();
+    let mut store = create(&storage, coffer_store::Options { hot: none, cold: none, ..small() }, None);
+    put(&mut store, 1..=10, 1);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    put(&mut store, 1..=5, 1);
+    let reader = store.snapshot();
+    let key = slot_key(1);
+    let new_key = NewKey { cipher: Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: Vec::new(), key: &key };
+    store.encrypt(new_key, &coffer_store::Inline, 1).unwrap();
+    let held = storage.clone();
+    let copy = MemStorage::new();
+    for name in held.list().unwrap() {
+        copy.put(&name, held.bytes(&name).unwrap());
+    }
+    drop(reader);
+    put(&mut store, 1..=2, 2);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    assert_eq!(plain(&storage), nothing);
+    // The process ended while the reader was there.
+    let store = open(&copy, small(), Some(1));
+    assert_version(&store, 1..=10, 1);
+    assert_eq!(plain(&copy), nothing, "after a reopening");
+}
+
+#[test]
+fn a_refresh_leaves_a_spilled_transaction_alone() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    put(&mut store, 1..=10, 1);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    put(&mut store, 1..=10, 2);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    let mut txn = store.begin();
+    write(&mut txn, 1..=5, 3);
+    store.spill(&mut txn).unwrap();
+    assert!(!store.refresh().unwrap());
+    write(&mut txn, 6..=10, 3);
+    store.spill(&mut txn).unwrap();
+    let mut out = vec![0; 1024];
+    for number in 1..=10 {
+        assert!(txn.read(page(number), &mut out, &mut Scratch::default()).unwrap());
+        assert_eq!(out, content(small().page_size, number, 3));
+    }
+    store.commit(txn, Commit::default()).unwrap();
+    assert_version(&store, 1..=10, 3);
+}
