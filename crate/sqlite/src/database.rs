@@ -344,6 +344,17 @@ where
         Ok(self.core.back_up(out, since)?)
     }
 
+    /// Replaces everything by the pages of another database's snapshot, in one commit. Both must have one page size.
+    pub fn replace_by<D: Device>(&self, snapshot: &coffer_store::Snapshot<D>) -> Result<CommitId> {
+        let mut scratch = coffer_store::Scratch::default();
+        let mut read = |page, out: &mut [u8]| snapshot.read(page, out, &mut scratch).map(|_| ());
+        if snapshot.page_size() != self.core.page_size {
+            return Err(coffer_store::Error::Limit(coffer_store::Limit::PageSize).into());
+        }
+        let mut pages = registry::PageSource { count: snapshot.page_count(), read: &mut read };
+        Ok(self.core.replace_pages(&mut pages, self.busy_timeout)?)
+    }
+
     /// Adds a key that opens the database. Gives its slot.
     pub fn add_key(&self, key: &Key) -> Result<u8> {
         let slot = NewSlot::derive(key, self.kdf, &mut SystemEntropy)?;

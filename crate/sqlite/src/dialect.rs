@@ -137,9 +137,11 @@ where
         }
         _ => Reply::NotFound,
     };
-    let settings = settings.clone();
+    let now = settings.clone();
+    // Given back before upkeep looks at it.
+    drop(settings);
     core.with_store(|store| {
-        settings.apply(store);
+        now.apply(store);
         Ok(())
     })?;
     core.wake_maintenance();

@@ -499,3 +499,6 @@ impl<S: Storage> Drop for MainFile<S> {
         self.core.release_write(self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,10 @@
 //! SQLite on the store, from outside: one binary, one claim a test.
 #![allow(missing_docs)]
 
+mod backends;
 mod basics;
+mod dialect;
 mod differential;
+mod processes;
+mod simulated;
+mod threads;

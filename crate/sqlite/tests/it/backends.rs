@@ -1,0 +1,121 @@
+//! The native backends pass the suite that every backend passes, and open what is there in any form.
+
+use std::fs;
+
+use coffer_sim::device_suite::{Abilities, run};
+use coffer_sqlite::native::{Backend, FileStorage, MapStorage};
+use coffer_sqlite::{Create, Database, ErrorCode, Key, OpenOptions};
+
+fn abilities() -> Abilities {
+    Abilities { offset_max: 5 << 30, ..Abilities::default() }
+}
+
+#[test]
+fn files_pass_the_device_suite() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    let held = run(abilities(), || {
+        count += 1;
+        let path = directory.path().join(count.to_string());
+        fs::create_dir(&path).unwrap();
+        FileStorage::new(path)
+    });
+    assert!(held > 10, "only {held} claims");
+}
+
+#[test]
+fn mapped_files_pass_the_device_suite() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    let held = run(abilities(), || {
+        count += 1;
+        let path = directory.path().join(count.to_string());
+        fs::create_dir(&path).unwrap();
+        MapStorage::new(FileStorage::new(path))
+    });
+    assert!(held > 10, "only {held} claims");
+}
+
+#[test]
+fn mapped_segments_give_what_files_give() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    for backend in [Backend::File, Backend::Map, Backend::File, Backend::Map] {
+        let database = Database::open(&path, OpenOptions { backend, ..OpenOptions::default() }).unwrap();
+        let connection = database.connect().unwrap();
+        connection.execute_batch("create table if not exists t(a, b)").unwrap();
+        connection
+            .execute_batch(
+                "with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000)
+                 insert into t select i, hex(randomblob(40)) from n",
+            )
+            .unwrap();
+        connection.execute_batch("compact").unwrap();
+        let check: String = connection.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+    let database = Database::open(&path, OpenOptions::default()).unwrap();
+    let count: i64 = database.connect().unwrap().query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 12_000);
+}
+
+#[test]
+fn a_backup_is_a_database_in_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup.coffer");
+    let key = || Some(Key::passphrase("correct horse"));
+    let cheap = coffer_sqlite::Kdf::Argon2id { memory_kib: 64, passes: 1, lanes: 1 };
+    let options = || OpenOptions { key: key(), kdf: cheap, ..OpenOptions::default() };
+    let database = Database::open(directory.path().join("db"), options()).unwrap();
+    let connection = database.connect().unwrap();
+    connection.execute_batch("create table t(a); insert into t values (1), (2)").unwrap();
+    connection.execute_batch(&format!("backup database to '{}'", file.display())).unwrap();
+    connection.execute_batch("insert into t values (3)").unwrap();
+    let single = Database::open(&file, OpenOptions { create: Create::Never, ..options() }).unwrap();
+    let there = single.connect().unwrap();
+    let sum = |connection: &coffer_sqlite::Connection| -> i64 {
+        connection.query_row("select sum(a) from t", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(sum(&there), 3);
+    // It takes changes too, in files beside it.
+    there.execute_batch("insert into t values (10)").unwrap();
+    assert_eq!(sum(&there), 13);
+    drop(there);
+    single.close().unwrap();
+    let again = Database::open(&file, options()).unwrap();
+    assert_eq!(sum(&again.connect().unwrap()), 13);
+    again.close().unwrap();
+    connection.execute_batch(&format!("restore database from '{}'", file.display())).unwrap();
+    assert_eq!(sum(&connection), 13);
+    assert_eq!(sum(&database.connect().unwrap()), 13);
+}
+
+#[test]
+fn what_cannot_be_opened_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let code = |name: &str, options: OpenOptions| match Database::open(at(name), options) {
+        Ok(_) => panic!("{name} opened"),
+        Err(error) => (error.code, error.message),
+    };
+    let never = || OpenOptions { create: Create::Never, ..OpenOptions::default() };
+    assert_eq!(code("missing", never()).0, ErrorCode::NotFound);
+    fs::write(at("text"), "hello").unwrap();
+    assert_eq!(code("text", OpenOptions::default()).0, ErrorCode::Foreign);
+    let plain = rusqlite::Connection::open(at("plain.sqlite")).unwrap();
+    plain.execute_batch("create table t(a)").unwrap();
+    let (foreign, message) = code("plain.sqlite", OpenOptions::default());
+    assert_eq!(foreign, ErrorCode::Foreign);
+    assert!(message.contains("plain SQLite"), "{message}");
+    let key = |byte| OpenOptions { key: Some(Key::raw([byte; 32])), ..OpenOptions::default() };
+    Database::open(at("locked"), key(1)).unwrap().close().unwrap();
+    assert_eq!(code("locked", OpenOptions::default()).0, ErrorCode::KeyRequired);
+    assert_eq!(code("locked", key(2)).0, ErrorCode::WrongKey);
+    let database = Database::open(at("locked"), key(1)).unwrap();
+    assert_eq!(code("locked", key(1)).0, ErrorCode::LockedElsewhere);
+    let new = OpenOptions { create: Create::New, ..key(1) };
+    database.close().unwrap();
+    assert_eq!(code("locked", new).0, ErrorCode::Exists);
+}
+
+use coffer_sqlite::rusqlite;

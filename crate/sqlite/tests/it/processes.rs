@@ -1,0 +1,165 @@
+//! Several processes on one database: killed at any moment nothing acknowledged is lost, and two at once keep apart.
+//!
+//! A child is this test binary again, told by its environment to run [`child`] alone.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use std::{env, io, thread};
+
+use coffer_sim::Rng;
+use coffer_sqlite::{Database, Key, OpenOptions, Settings};
+
+const TASK: &str = "COFFER_TEST_CHILD";
+const PATH: &str = "COFFER_TEST_PATH";
+
+fn open(path: &Path) -> Database {
+    let options = OpenOptions {
+        key: Some(Key::raw([6; 32])),
+        // Small, so that checkpoints and compactions are always under way.
+        settings: Settings { autocheckpoint_pages: 12, spill_bytes: 64 << 10, ..Settings::default() },
+        busy_timeout: Duration::from_mins(1),
+        ..OpenOptions::default()
+    };
+    Database::open(path, options).unwrap()
+}
+
+fn spawn(task: &str, path: &Path) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
+        .env(TASK, task)
+        .env(PATH, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+/// Not a claim of its own: what a child does when it is one.
+#[test]
+fn child() {
+    let (Ok(task), Ok(path)) = (env::var(TASK), env::var(PATH)) else { return };
+    let database = open(Path::new(&path));
+    match task.as_str() {
+        "append" => append(&database),
+        "move" => move_money(&database, 60),
+        other => panic!("{other}"),
+    }
+}
+
+/// Commits numbers one after the other, and says each when it was acknowledged.
+fn append(database: &Database) {
+    let connection = database.connect().unwrap();
+    let from: u64 = connection.query_row("select ifnull(max(id), 0) from t", [], |row| row.get(0)).unwrap();
+    let mut out = io::stdout().lock();
+    for id in from + 1.. {
+        let script = format!(
+            "begin; insert into t values ({id}, hex(randomblob({}))); update total set n = n + 1; commit",
+            id % 700
+        );
+        connection.execute_batch(&script).unwrap();
+        writeln!(out, "ack {id}").unwrap();
+        out.flush().unwrap();
+    }
+}
+
+fn move_money(database: &Database, rounds: i64) {
+    let connection = database.connect().unwrap();
+    for round in 0..rounds {
+        let (from, to) = (round % 10, (round * 3 + 1) % 10);
+        connection
+            .execute_batch(&format!(
+                "begin immediate; update account set balance = balance - 1 where id = {from};
+                 update account set balance = balance + 1 where id = {to};
+                 insert into history select count(*) + 1 from history; commit"
+            ))
+            .unwrap();
+        let sum: i64 = connection.query_row("select sum(balance) from account", [], |row| row.get(0)).unwrap();
+        assert_eq!(sum, 1000);
+    }
+}
+
+#[test]
+fn a_process_killed_a_hundred_times_loses_nothing_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let database = open(&path);
+    let connection = database.connect().unwrap();
+    connection
+        .execute_batch(
+            "create table t(id integer primary key, filler); create table total(n); insert into total values (0)",
+        )
+        .unwrap();
+    drop(connection);
+    database.close().unwrap();
+    let mut rng = Rng::new(2026);
+    let mut acknowledged = 0;
+    for kill in 0..100 {
+        let mut child = spawn("append", &path);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let wanted = acknowledged + 1 + rng.skewed(60);
+        for line in lines.by_ref() {
+            let Some(id) = line.unwrap().strip_prefix("ack ").map(|id| id.parse::<u64>().unwrap()) else { continue };
+            acknowledged = id;
+            if id >= wanted {
+                break;
+            }
+        }
+        // Somewhere in the next commits, folds and merges.
+        thread::sleep(Duration::from_micros(rng.skewed(3000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines {
+            let Ok(line) = line else { break };
+            // A line cut short by the kill was not said.
+            if let Some(Ok(id)) = line.strip_prefix("ack ").map(str::parse::<u64>) {
+                acknowledged = acknowledged.max(id.min(acknowledged + 1));
+            }
+        }
+        if kill % 10 == 9 {
+            let database = open(&path);
+            let connection = database.connect().unwrap();
+            let (count, last, total): (u64, u64, u64) = connection
+                .query_row("select count(*), max(id), (select n from total) from t", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                })
+                .unwrap();
+            assert!(last >= acknowledged, "kill {kill}: {acknowledged} were acknowledged, {last} are there");
+            assert_eq!((count, total), (last, last), "kill {kill}");
+            let check: String = connection.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(check, "ok", "kill {kill}");
+            assert_eq!(database.verify(|_| true).unwrap().damage, [], "kill {kill}");
+            acknowledged = last;
+        }
+    }
+}
+
+#[test]
+fn two_processes_move_money_on_one_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let database = open(&path);
+    let connection = database.connect().unwrap();
+    connection.execute_batch("create table account(id integer primary key, balance); create table history(n)").unwrap();
+    for id in 0..10 {
+        connection.execute("insert into account values (?, 100)", [id]).unwrap();
+    }
+    let mut child = spawn("move", &path);
+    let mut other = spawn("move", &path);
+    move_money(&database, 60);
+    assert!(child.wait().unwrap().success());
+    assert!(other.wait().unwrap().success());
+    let (moves, distinct, sum): (i64, i64, i64) = connection
+        .query_row("select count(*), count(distinct n), (select sum(balance) from account) from history", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    assert_eq!((moves, distinct, sum), (180, 180, 1000), "every transaction saw the one before");
+    let check: String = connection.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    assert_eq!(database.take_upkeep_failure(), None);
+    drop(connection);
+    database.close().unwrap();
+    assert_eq!(open(&path).verify(|_| true).unwrap().damage, []);
+}
