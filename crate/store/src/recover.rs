@@ -98,6 +98,9 @@ impl<S: Storage> Store<S> {
             adopt_base(&storage, &options, &mut manifest, keys.as_ref())?;
         }
         let loaded = load(&storage, &manifest, keys.as_ref(), &options)?;
+        if manifest_device.is_some() {
+            check_unnamed(&storage, &manifest, keys.as_ref(), loaded.view.commit)?;
+        }
         let recovered = loaded.recovered();
         let encoder = Self::encoder_for(&manifest);
         let log_next = loaded.logs.last().map_or(manifest.log_first, |log| log.generation().next());
@@ -604,6 +607,33 @@ impl Cuts {
         let below = self.cuts.partition_point(|(count, _)| count.0 < page);
         below.checked_sub(1).and_then(|last| self.cuts.get(last)).is_none_or(|(_, newest)| *newest <= commit)
     }
+}
+
+/// A segment is only written of commits that are flushed. A whole one that the root does not name yet and that has commits
+/// beyond the newest found says that the root is an old one, and that the newer was damaged rather than never finished.
+///
+/// FORMAT: manifest-4
+fn check_unnamed<S: Storage>(storage: &S, manifest: &Manifest, keys: Option<&Keyring>, newest: CommitId) -> Result<()> {
+    for name in storage.list()? {
+        if segment_of_name(&name).is_none_or(|id| id < manifest.segment_next) {
+            continue;
+        }
+        let last = || -> Result<CommitId> {
+            let device = storage.open(&name, OpenMode::Read)?;
+            let header = read_header(&device, &name)?;
+            let file_bytes = device.len()?;
+            let data_key = keys.and_then(|keys| keys.data(header.epoch));
+            let file = open_segment(device, &name, &header, manifest.database, data_key, file_bytes)?;
+            Ok(read_seal(&file, &header)?.last)
+        };
+        match last() {
+            Ok(last) if last > newest => return Err(Error::corrupt(MANIFEST, 0, What::CommitsMissing)),
+            Err(Error::Device(error)) => return Err(error.into()),
+            // Of an earlier time, or of a job that was interrupted.
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The open file of a log.
