@@ -201,11 +201,11 @@ fn reroot(storage: &MemStorage, change: impl Fn(&mut [u8])) {
     });
 }
 
-/// Changes the body of a page record that is not encrypted and makes its checksum right again.
-fn rebody(storage: &MemStorage, at: (usize, usize), change: impl Fn(&mut [u8])) {
-    let manifest = storage.bytes("manifest").unwrap();
-    edit(storage, "seg-1", |bytes| {
-        let mut associated = manifest[24..40].to_vec();
+/// Changes the body of a record that is not encrypted and makes its checksum right again. The seal says which database it is.
+fn rebody(storage: &MemStorage, name: &str, at: (usize, usize), change: impl Fn(&mut [u8])) {
+    edit(storage, name, |bytes| {
+        let seal = bytes.len() - 136 + 12 + 16;
+        let mut associated = bytes[seal + 8..seal + 24].to_vec();
         associated.extend([2, 0, 0, 0, 0, 0, 0, 0]);
         associated.extend_from_slice(&bytes[36..44]);
         associated.extend(u64::try_from(at.0).unwrap().to_le_bytes());
@@ -614,7 +614,7 @@ fn bad() -> Vec<Vector> {
     for (name, shows, change, what) in changes {
         let storage = segment(&plain);
         let at = record(&storage, "seg-1", 4);
-        rebody(&storage, at, change);
+        rebody(&storage, "seg-1", at, change);
         let line = Demand::Line(format!("damage: corrupt seg-1 {} {what}", at.0));
         add(name, shows, &plain, storage, line);
     }
@@ -630,6 +630,13 @@ fn bad() -> Vec<Vector> {
         storage: single(&plain, Some(1)),
         demand,
     });
+    let storage = single(&plain, None);
+    let seal = record(&storage, "notes.coffer", SEAL);
+    rebody(&storage, "notes.coffer", seal, |body| body[16 + 56..16 + 64].fill(0xff));
+    let shows = "the seal of a database in one file names the last commit that there can be".into();
+    let header = Header { shows, ..header };
+    let demand = refused("corrupt notes.coffer 0 ManifestField");
+    vectors.push(Vector { name: "bad-single-file-number", header: header.clone(), storage, demand });
     let storage = single(&plain, None);
     edit(&storage, "notes.coffer", |bytes| bytes.truncate(bytes.len() - 10));
     let header = Header { shows: "a database in one file that ends early".into(), ..header };

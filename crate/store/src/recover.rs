@@ -344,6 +344,10 @@ fn adopt_base<S: Storage>(
     manifest.page_count = seal.page_count;
     manifest.flushed = seal.last;
     manifest.segment_next = SegmentId(seal.id.0.max(manifest.segment_next.0.saturating_sub(1)).saturating_add(1));
+    // FORMAT: manifest-7. What the seal says is held to the same limits.
+    if !manifest.counts_on() {
+        return Err(Error::corrupt(base, 0, What::ManifestField));
+    }
     Ok(())
 }
 

@@ -94,6 +94,15 @@ impl Manifest {
         (out.len() <= MANIFEST_SLOT_BYTES).then_some(out)
     }
 
+    /// Numbers that only ever grow stay far from their ends, so that no writer has to fear the last one.
+    ///
+    /// FORMAT: manifest-7
+    pub fn counts_on(&self) -> bool {
+        let bytes = [self.log_bytes_written, self.segment_bytes_written];
+        let numbers = [self.generation, self.commit.0, self.flushed.0, self.segment_next.0, self.log_first.0];
+        self.epoch.0 < EPOCH_END && bytes.iter().chain(&numbers).all(|&number| number < NUMBER_END)
+    }
+
     fn encode_body(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_u32(self.page_size.get());
@@ -231,7 +240,7 @@ pub(crate) fn decode_slot(file: &str, slot: &[u8]) -> Result<Slot> {
     let cipher = Cipher::from_id(cipher)
         .ok_or_else(|| Error::Unsupported { file: file.into(), what: Unsupported::Cipher(cipher) })?;
     let manifest = decode_body(cipher, generation, DatabaseId(database), body);
-    let Some(manifest) = manifest.filter(|manifest| reserved == 0 && counts_on(manifest)) else {
+    let Some(manifest) = manifest.filter(|manifest| reserved == 0 && manifest.counts_on()) else {
         return Ok(Slot::Malformed);
     };
     let covered = [covered_header, body].concat();
@@ -289,16 +298,6 @@ fn decode_body(cipher: Cipher, generation: u64, database: DatabaseId, body: &[u8
         data_keys,
         slots,
     })
-}
-
-/// Numbers that only ever grow stay far from their ends, so that no writer has to fear the last one.
-///
-/// FORMAT: manifest-7
-fn counts_on(manifest: &Manifest) -> bool {
-    let Manifest { generation, commit, flushed, segment_next, log_first, epoch, .. } = *manifest;
-    let bytes = [manifest.log_bytes_written, manifest.segment_bytes_written];
-    let numbers = [generation, commit.0, flushed.0, segment_next.0, log_first.0];
-    epoch.0 < EPOCH_END && bytes.iter().chain(&numbers).all(|&number| number < NUMBER_END)
 }
 
 fn segments_in_order(segments: &[SegmentEntry], segment_next: SegmentId, commit: CommitId) -> bool {
