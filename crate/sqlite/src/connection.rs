@@ -161,6 +161,12 @@ impl Connection {
         }
     }
 
+    /// Leaves the flush of `synchronous = NORMAL` to the caller, who owes a [`crate::Database::flush`] before it tells anybody
+    /// that a commit is there: one flush then does for all commits since the last.
+    pub fn set_flush_later(&self, later: bool) {
+        self.session.set_flush_later(later);
+    }
+
     /// Names the next commit, so that [`crate::Database::find_request`] can tell after a crash whether it happened.
     pub fn set_request(&self, request: RequestId) {
         self.session.set_request(request);

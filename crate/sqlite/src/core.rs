@@ -39,6 +39,8 @@ pub(crate) struct Core<S: Storage> {
     pub backend: String,
     /// Threads to compress with.
     pub threads: usize,
+    /// How much to read at once where a call is dear.
+    pub cluster_bytes: u32,
     pub cache: PageCache,
     pub settings: Mutex<Settings>,
     pub turn: Turn,
@@ -63,6 +65,7 @@ pub(crate) struct Parts {
     pub read_only: bool,
     pub backend: String,
     pub threads: usize,
+    pub cluster_bytes: u32,
     pub process: Option<Box<dyn ProcessLock>>,
     pub key: Option<Key>,
 }
@@ -83,6 +86,7 @@ where
             read_only: parts.read_only,
             backend: parts.backend,
             threads: parts.threads,
+            cluster_bytes: parts.cluster_bytes,
             cache: PageCache::new(settings.cache_memory, settings.cache_memory_soft),
             settings: Mutex::new(settings),
             turn: Turn::default(),

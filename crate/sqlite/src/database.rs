@@ -83,6 +83,11 @@ pub struct OpenOptions {
     pub threads: usize,
     /// SQLite's page cache of each connection, in bytes. Default: 16 MiB.
     pub connection_cache_bytes: u64,
+    /// Bytes to read at once where one call for so many costs no more than one for a page. Default: 0, as many as are wanted
+    /// unless a scan is noticed.
+    pub cluster_bytes: u32,
+    /// What `storage_info` calls the place of the files of [`Database::on_storage`]. Default: `storage`.
+    pub place: &'static str,
     /// How files are read. Default: by position.
     #[cfg(not(target_family = "wasm"))]
     pub backend: crate::native::Backend,
@@ -107,6 +112,8 @@ impl Default for OpenOptions {
             upkeep: Upkeep::default(),
             threads: default_threads(),
             connection_cache_bytes: 16 << 20,
+            cluster_bytes: 0,
+            place: "storage",
             #[cfg(not(target_family = "wasm"))]
             backend: crate::native::Backend::default(),
         }
@@ -184,7 +191,7 @@ where
     /// Opens the database in a storage, under a name by which `ATTACH` finds it.
     pub fn on_storage(name: &str, storage: S, entropy: Box<dyn Entropy + Send>, options: OpenOptions) -> Result<Self> {
         let exists = storage.list()?.iter().any(|file| file == "manifest");
-        let at = At { name: name.to_owned(), backend: "storage".to_owned(), base: None, exists, process: None };
+        let at = At { name: name.to_owned(), backend: options.place.to_owned(), base: None, exists, process: None };
         Self::open_at(storage, entropy, options, at)
     }
 
@@ -222,6 +229,7 @@ where
             read_only: options.read_only,
             backend: at.backend,
             threads: options.threads.max(1),
+            cluster_bytes: options.cluster_bytes,
             process: at.process,
             key: options.key,
         };

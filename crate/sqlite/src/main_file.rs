@@ -72,6 +72,7 @@ where
     S::Device: Portable + 'static,
 {
     pub fn new(core: Arc<Core<S>>, session: Arc<Session>, write: bool) -> Self {
+        let scratch = Scratch::with_cluster(core.cluster_bytes);
         Self {
             core,
             session,
@@ -81,7 +82,7 @@ where
             snapshot: None,
             txn: None,
             unflushed: false,
-            scratch: Scratch::default(),
+            scratch,
             page: Vec::new(),
         }
     }
@@ -277,7 +278,7 @@ where
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let synchronous = self.session.synchronous();
         let how = Commit {
-            synchronous: synchronous.into(),
+            synchronous: self.session.commit_synchronous().into(),
             request: self.session.take_request(),
             time_ms: crate::ffi::now_ms(),
         };

@@ -20,6 +20,8 @@ pub struct Session {
     pub raw_pragmas: AtomicBool,
     busy_timeout_ms: AtomicU64,
     synchronous: AtomicU8,
+    /// Whether the caller flushes, once for several commits.
+    flush_later: AtomicBool,
     isolation: AtomicU8,
     read_at: Mutex<Option<CommitId>>,
     request: Mutex<RequestId>,
@@ -37,6 +39,7 @@ impl Session {
             raw_pragmas: AtomicBool::new(false),
             busy_timeout_ms: AtomicU64::new(0),
             synchronous: AtomicU8::new(Synchronous::Normal as u8),
+            flush_later: AtomicBool::new(false),
             isolation: AtomicU8::new(Isolation::Serializable as u8),
             read_at: Mutex::new(None),
             request: Mutex::new(RequestId::NONE),
@@ -66,6 +69,19 @@ impl Session {
     /// Changes how durable a commit is when it returns.
     pub fn set_synchronous(&self, level: Synchronous) {
         self.synchronous.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// How durable the store is to make the next commit itself.
+    pub fn commit_synchronous(&self) -> Synchronous {
+        match self.synchronous() {
+            Synchronous::Normal if self.flush_later.load(Ordering::Relaxed) => Synchronous::Off,
+            level => level,
+        }
+    }
+
+    /// Leaves the flush of `synchronous = NORMAL` to the caller.
+    pub fn set_flush_later(&self, later: bool) {
+        self.flush_later.store(later, Ordering::Relaxed);
     }
 
     /// What the connection's transactions see of others.

@@ -3,6 +3,7 @@
 //! Power can go at each line. Before the write, nothing has happened. In the middle of it, recovery finds no valid commit
 //! frame and drops the run. After it, the commit is there or not, as a whole; after the flush, it is there.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 
@@ -16,6 +17,7 @@ use crate::ids::{Chain, CommitId, Epoch, RequestId, Salt};
 use crate::log::{Assembler, Log, LogNumber, Run};
 use crate::options::{Commit, Synchronous};
 use crate::recover::{log_file, manifest_slot};
+use crate::segment::segment_name;
 use crate::store::{LiveTally, Store};
 use crate::txn::Txn;
 
@@ -165,6 +167,12 @@ impl<S: Storage> Store<S> {
         };
         self.names_changed = true;
         Ok((number, device))
+    }
+
+    /// The files that the next commits and the next job may create, for a shell that has to make them beforehand because its
+    /// backend cannot open without waiting.
+    pub fn next_files(&self) -> [String; 2] {
+        [self.free_log_number().name(), segment_name(self.manifest.segment_next)]
     }
 
     fn free_log_number(&self) -> LogNumber {
