@@ -8,7 +8,7 @@ import typescript from 'typescript-eslint'
 const typed = ['js/src/**/*.ts', 'js/test/**/*.ts', 'www/**/*.ts']
 
 export default defineConfig(
-  { ignores: ['**/node_modules/', 'dist/', 'target/', 'js/wasm/', 'js/stage/', 'www/built/', '**/pkg/'] },
+  { ignores: ['**/node_modules/', 'dist/', 'target/', 'js/wasm/', 'js/stage/', 'js/suite/', 'www/built/', '**/pkg/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.{js,mjs,ts}'],

@@ -4,8 +4,9 @@ import type { Failure } from './protocol.js'
 import type { ErrorCode } from './types.js'
 
 const codes: Record<ErrorCode, true> = {
-  constraint: true, busy: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, unsupported: true, sqlite: true,
-  closed: true, worker_lost: true,
+  constraint: true, busy: true, conflict: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, readonly: true,
+  unsupported: true, unsupported_format: true, not_found: true, exists: true, locked_elsewhere: true, foreign: true, key_required: true,
+  wrong_key: true, no_such_commit: true, io: true, poisoned: true, closed: true, sqlite: true, worker_lost: true,
 }
 
 /** What the promises of this package reject with. Act on `code`; `message` is for people and may change. */

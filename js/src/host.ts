@@ -1,13 +1,15 @@
-// The wasm boundary: the one module that touches the generated glue. Only the worker imports it.
+// The engine in this worker: the module, instantiated once, and the database that it has open. Only the worker imports it.
 
-import { Database, about, initSync, onPanic } from '../wasm/coffer_web.js'
+import { about, initSync, onPanic } from '../wasm/coffer_web.js'
+import type { Database } from '../wasm/coffer_web.js'
 import { CofferError } from './error.js'
 import type { Answer, Call } from './protocol.js'
 import type { About, RunResult } from './types.js'
+import { Keeper } from './worker/keeper.js'
 
 /** A loaded engine with at most one open database. */
 export class Host {
-  #database: Database | undefined
+  #keeper: Keeper | undefined
 
   /** Instantiates the module. `panicked` is told a panic's message just before the trap. */
   constructor(module: WebAssembly.Module, panicked: (message: string) => void) {
@@ -15,33 +17,36 @@ export class Host {
     onPanic(panicked)
   }
 
-  /** Does what was asked. Synchronous so far: SQLite runs to completion. */
-  answer(call: Call): Answer {
+  /** Does what was asked. What SQL changed is as durable as the database was opened for when this resolves. */
+  async answer(call: Call): Promise<Answer> {
     switch (call.kind) {
       case 'open':
-        this.#database ??= Database.openInMemory()
+        // Nobody waits for upkeep; what fails in it is told by the next call that needs the same.
+        this.#keeper ??= await Keeper.open(call, () => undefined)
         return about() as About
       case 'exec':
-        this.#open().exec(call.sql)
+        await this.#write((database) => database.exec(call.sql))
         return undefined
       case 'run': {
-        const { changes, lastInsertRowid } = this.#open().run(call.sql, call.values) as { changes: bigint; lastInsertRowid: bigint }
+        const { changes, lastInsertRowid } = await this.#write((database) => database.run(call.sql, call.values) as { changes: bigint; lastInsertRowid: bigint })
         return { changes: Number(changes), lastInsertRowid: exact(lastInsertRowid) } satisfies RunResult
       }
       case 'query':
-        return this.#open().query(call.sql, call.values)
+        return this.#write((database) => database.query(call.sql, call.values))
       case 'close':
-        this.#database?.free()
-        this.#database = undefined
+        await this.#keeper?.close()
+        this.#keeper = undefined
         return undefined
       default:
         return call satisfies never
     }
   }
 
-  #open(): Database {
-    if (this.#database === undefined) throw new CofferError('closed', 'the database is closed')
-    return this.#database
+  async #write<T>(verb: (database: Database) => T): Promise<T> {
+    if (this.#keeper === undefined) throw new CofferError('closed', 'the database is closed')
+    const result = verb(this.#keeper.database)
+    await this.#keeper.settle()
+    return result
   }
 }
 

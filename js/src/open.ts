@@ -3,6 +3,7 @@
 import { Channel } from './channel.js'
 import { WorkerDatabase } from './database.js'
 import { CofferError } from './error.js'
+import type { Opening } from './protocol.js'
 import type { Database, OpenOptions } from './types.js'
 import { compiled, started } from './wasm.js'
 
@@ -22,7 +23,7 @@ export async function open(name: string, options: OpenOptions): Promise<Database
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
     const module = await compiled(options.wasm)
-    const about = await channel.call({ kind: 'open', module, name, backend: options.backend })
+    const about = await channel.call({ ...opening(name, options), kind: 'open', module })
     return new WorkerDatabase(name, about, channel)
   } catch (error) {
     channel.end(new CofferError('closed', 'the database did not open'))
@@ -31,4 +32,10 @@ export async function open(name: string, options: OpenOptions): Promise<Database
   } finally {
     signal?.removeEventListener('abort', giveUp)
   }
+}
+
+/** Of the options, those that concern the worker; a signal or a function could not be posted to it. */
+function opening(name: string, options: OpenOptions): Opening {
+  const ours = new Set(['signal', 'wasm', 'worker'])
+  return { ...Object.fromEntries(Object.entries(options).filter(([field]) => !ours.has(field))), name }
 }

@@ -4,7 +4,7 @@
 // I2  The first Request is `open`; it alone carries the compiled module. The worker answers nothing before it.
 // I3  An Event has no id: it is news that nobody asked for.
 
-import type { About, Backend, RunResult } from './types.js'
+import type { About, OpenOptions, RunResult } from './types.js'
 
 /** The wire form of an error; error.ts turns it into a CofferError. */
 export interface Failure {
@@ -15,9 +15,12 @@ export interface Failure {
   readonly offset?: number
 }
 
+/** How to open a database: what of the options concerns the worker. */
+export type Opening = { readonly name: string } & Omit<OpenOptions, 'signal' | 'wasm' | 'worker'>
+
 /** What can be asked of the worker, without the id. */
 export type Call =
-  | { readonly kind: 'open'; readonly module: WebAssembly.Module; readonly name: string; readonly backend: Backend }
+  | ({ readonly kind: 'open'; readonly module: WebAssembly.Module } & Opening)
   | { readonly kind: 'exec'; readonly sql: string }
   | { readonly kind: 'run'; readonly sql: string; readonly values: Uint8Array }
   | { readonly kind: 'query'; readonly sql: string; readonly values: Uint8Array }

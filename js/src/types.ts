@@ -20,13 +20,37 @@ export interface RunResult {
   readonly lastInsertRowid: number | bigint
 }
 
-/** Where the bytes of a database are kept. Only `memory` exists so far, and it is never chosen unasked. */
-export type Backend = 'memory'
+/** Where the bytes of a database are kept. `auto` is OPFS where it works, else IndexedDB; `memory` is never chosen unasked. */
+export type Backend = 'auto' | 'opfs' | 'indexeddb' | 'memory'
+
+/** A key: words that a person remembers, 32 bytes that are one already, or what the caller's own unwrapping gave, with its wrapped form. */
+export type Key =
+  | { readonly kind: 'passphrase'; readonly words: string }
+  | { readonly kind: 'raw'; readonly bytes: Uint8Array }
+  | { readonly kind: 'external'; readonly bytes: Uint8Array; readonly wrapped: Uint8Array }
 
 /** How to open a database. */
 export interface OpenOptions {
-  /** Where its bytes are kept. */
-  readonly backend: Backend
+  /** Where its bytes are kept. Default: `auto`. */
+  readonly backend?: Backend
+  /** Whether it may be made: if it is missing (default), never, or it must be new. */
+  readonly create?: 'if_missing' | 'never' | 'new'
+  /** Refuses to write. */
+  readonly readonly?: boolean
+  /** What it is encrypted with; absent, a new database is not encrypted. */
+  readonly key?: Key
+  /** How a new database's passphrase is stretched. Default: Argon2id. */
+  readonly kdf?: 'argon2id' | 'pbkdf2'
+  /** A new database's cipher. Default: AES-256-GCM. */
+  readonly cipher?: 'aes-256-gcm' | 'chacha20-poly1305'
+  /** A new database's codec for what is folded, with its level if any: `zstd:3` (default), `lz4`, `none`. */
+  readonly codec?: string
+  /** A new database's page size in bytes: a power of two from 512 to 65536. Default: 8192. */
+  readonly pageSize?: number
+  /** SQLite's page cache in bytes. Default: 16 MiB. */
+  readonly cacheBytes?: number
+  /** Whether a commit is flushed before its promise resolves (default), or within a tenth of a second. */
+  readonly durability?: 'strict' | 'relaxed'
   /** Gives up opening. */
   readonly signal?: AbortSignal
   /** Where the wasm comes from, if not from beside the package: an address, its bytes, or a compiled module. */

@@ -13,11 +13,11 @@ function reply(message: FromWorker, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer)
 }
 
-function answer(request: Request): void {
+async function answer(request: Request): Promise<void> {
   try {
     if (request.kind === 'open') host ??= new Host(request.module, (message) => reply({ event: 'lost', message }))
     if (host === undefined) throw new Error('the first request must open a database')
-    const answer = host.answer(request)
+    const answer = await host.answer(request)
     const transfer = answer instanceof Uint8Array ? [answer.buffer] : []
     reply({ id: request.id, ok: true, answer } satisfies Reply, transfer)
   } catch (error) {
@@ -28,4 +28,4 @@ function answer(request: Request): void {
   }
 }
 
-scope.onmessage = (message: MessageEvent<Request>): void => answer(message.data)
+scope.onmessage = (message: MessageEvent<Request>): void => void answer(message.data)

@@ -1,6 +1,7 @@
 //! Errors and small structs as the plain objects JavaScript gets; `js/src/error.ts` makes its error class from them.
 
 use coffer_sqlite::Error;
+use coffer_sqlite::coffer_store::{DeviceErrorKind, Error as StoreError};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -20,12 +21,17 @@ struct Failure<'a> {
 /// The object that a failed call throws.
 pub fn thrown(error: &Error) -> JsValue {
     plain(&Failure {
-        code: error.code.name(),
+        code: if is_not_ready(error) { "not_ready" } else { error.code.name() },
         message: &error.message,
         result_code: error.result_code,
         sql: error.sql.as_deref(),
         offset: error.offset,
     })
+}
+
+/// Whether a file has to be opened first: the worker's business, and never the page's.
+fn is_not_ready(error: &Error) -> bool {
+    matches!(error.store.as_deref(), Some(StoreError::Device(device)) if device.kind == DeviceErrorKind::NotReady)
 }
 
 /// A small struct as a plain object; 64-bit integers become bigints, so none loses digits.

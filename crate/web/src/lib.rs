@@ -1,14 +1,22 @@
 //! What the database worker calls in wasm: a handful of functions over bytes, numbers and small structs.
 //!
-//! No logic worth testing alone: SQL lives in `coffer-sqlite`, bytes in `coffer-store`. This crate opens things, turns errors into plain
-//! objects and reports a panic before the trap that follows it takes the worker away.
+//! No logic worth testing alone: SQL lives in `coffer-sqlite`, bytes in `coffer-store`. This crate opens things over files
+//! that JavaScript opened, turns errors into plain objects and reports a panic before the trap that follows it takes the
+//! worker away.
 //!
 //! I1  A call either returns or throws a plain object `{ code, message, ... }`; only a panic traps, and then its message has been handed
 //!     to the listener, because a trapped instance must not be called again.
+// Handles of a browser's files cannot leave their thread, and native connections must be able to: there is nothing here natively.
+#![cfg(target_family = "wasm")]
 
 mod database;
 mod failure;
+mod files;
+mod options;
 mod panic;
+#[cfg(feature = "suite")]
+mod suite;
 
 pub use database::{WebDatabase, about};
+pub use files::{Files, Handle, OpenFile};
 pub use panic::on_panic;

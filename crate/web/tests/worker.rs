@@ -1,15 +1,47 @@
 //! The module as a dedicated worker uses it: run by `wasm-pack test --headless --chrome`.
 #![cfg(target_arch = "wasm32")]
 
+use coffer_sqlite::coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
 use coffer_sqlite::{features, rusqlite};
-use coffer_web::{WebDatabase, about};
+use coffer_web::{Files, Handle, WebDatabase, about};
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{BigInt, Reflect};
+use js_sys::{BigInt, Object, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+#[wasm_bindgen(inline_js = "
+export function file(length) {
+  let bytes = new Uint8Array(length)
+  return {
+    read(out, at) { const part = bytes.subarray(at, at + out.length); out.set(part); return part.length },
+    write(data, at) {
+      if (this.broken !== undefined) throw new DOMException('told to', this.broken)
+      const grown = new Uint8Array(Math.max(bytes.length, at + data.length))
+      grown.set(bytes); grown.set(data, at); bytes = grown
+      return this.says ?? data.length
+    },
+    truncate(length) { const cut = new Uint8Array(length); cut.set(bytes.subarray(0, length)); bytes = cut },
+    flush() { this.flushes = (this.flushes ?? 0) + 1 },
+    size() { this.sizes = (this.sizes ?? 0) + 1; return bytes.length },
+  }
+}")]
+extern "C" {
+    /// A file in memory that can be told to fail: `says` is what writes answer, `broken` the name of what they throw.
+    fn file(length: u32) -> Handle;
+}
+
+/// A new database in memory, whose files are all ready.
+fn sample() -> WebDatabase {
+    let files = Files::new();
+    for name in ["manifest", "log-0", "log-1", "seg-1", "seg-2"] {
+        files.put(name.into(), file(0)).unwrap();
+    }
+    WebDatabase::open("sample", &files, Object::new().into(), None, None).unwrap()
+}
 
 fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap()
@@ -26,7 +58,7 @@ fn sqlite_has_every_feature_in_wasm() {
 
 #[wasm_bindgen_test]
 fn rows_leave_in_wire_form() {
-    let database = WebDatabase::open_in_memory().unwrap();
+    let database = sample();
     database.exec("create table t(id integer primary key, body text); insert into t(body) values ('a')").unwrap();
     let rows = database.query("select id, body from t", &[]).unwrap();
     let expected = b"\x02\0\0\0\x02\0\0\0id\x04\0\0\0body\x01\0\0\0\x05\x01\0\0\0\x03\x01\0\0\0a";
@@ -35,7 +67,7 @@ fn rows_leave_in_wire_form() {
 
 #[wasm_bindgen_test]
 fn counts_are_bigints() {
-    let database = WebDatabase::open_in_memory().unwrap();
+    let database = sample();
     database.exec("create table t(id integer primary key)").unwrap();
     let outcome = database.run("insert into t values (9007199254740993)", &[]).unwrap();
     let rowid: BigInt = field(&outcome, "lastInsertRowid").unchecked_into();
@@ -44,7 +76,7 @@ fn counts_are_bigints() {
 
 #[wasm_bindgen_test]
 fn a_failure_is_a_plain_object() {
-    let database = WebDatabase::open_in_memory().unwrap();
+    let database = sample();
     let thrown = database.exec("select * from missing").unwrap_err();
     assert_eq!(field(&thrown, "code").as_string().as_deref(), Some("sqlite"));
     assert_eq!(field(&thrown, "message").as_string().as_deref(), Some("no such table: missing"));
@@ -53,7 +85,7 @@ fn a_failure_is_a_plain_object() {
 
 #[wasm_bindgen_test]
 async fn a_statement_does_not_keep_the_worker_from_its_other_tasks() {
-    let database = WebDatabase::open_in_memory().unwrap();
+    let database = sample();
     let ticked = std::rc::Rc::new(std::cell::Cell::new(false));
     let seen = ticked.clone();
     spawn_local(async move {
@@ -68,4 +100,86 @@ async fn a_statement_does_not_keep_the_worker_from_its_other_tasks() {
         .unwrap();
     TimeoutFuture::new(20).await;
     assert!(ticked.get());
+}
+
+#[wasm_bindgen_test]
+fn a_name_that_is_not_ready_is_wanted_and_the_call_can_be_repeated() {
+    let files = Files::new();
+    let open = || WebDatabase::open("repeated", &files, Object::new().into(), None, None);
+    let mut wanted = Vec::new();
+    let database = loop {
+        match open() {
+            Ok(database) => break database,
+            Err(thrown) => assert_eq!(field(&thrown, "code").as_string().as_deref(), Some("not_ready")),
+        }
+        for name in files.wanted() {
+            files.put(name.clone(), file(0)).unwrap();
+            wanted.push(name);
+        }
+    };
+    assert_eq!(wanted, ["manifest"]);
+    let thrown = database.exec("create table t(x)").unwrap_err();
+    assert_eq!(field(&thrown, "code").as_string().as_deref(), Some("not_ready"));
+    assert_eq!(files.wanted(), ["log-0"]);
+    files.put("log-0".into(), file(0)).unwrap();
+    database.exec("create table t(x)").unwrap();
+    assert_eq!(database.next_files().unwrap(), ["log-1", "seg-1"]);
+}
+
+#[wasm_bindgen_test]
+fn a_write_that_answers_another_length_is_a_full_disk() {
+    for answer in [4_294_967_288.0, 3.0, f64::NAN, -8.0] {
+        let files = Files::new();
+        let handle = file(0);
+        files.put("log-0".into(), handle.clone()).unwrap();
+        let device = files.open("log-0", OpenMode::Create).unwrap();
+        Reflect::set(&handle, &"says".into(), &answer.into()).unwrap();
+        assert_eq!(device.write_at(0, b"abcdef").unwrap_err().kind, DeviceErrorKind::NoSpace);
+    }
+}
+
+#[wasm_bindgen_test]
+fn what_a_browser_throws_is_told_apart() {
+    let kinds = [
+        ("QuotaExceededError", DeviceErrorKind::NoSpace),
+        ("NoModificationAllowedError", DeviceErrorKind::Busy),
+        ("InvalidStateError", DeviceErrorKind::Io),
+    ];
+    for (name, kind) in kinds {
+        let files = Files::new();
+        let handle = file(9);
+        files.put("log-0".into(), handle.clone()).unwrap();
+        Reflect::set(&handle, &"broken".into(), &name.into()).unwrap();
+        let error = files.open("log-0", OpenMode::Write).unwrap().write_at(4, b"x").unwrap_err();
+        assert_eq!((error.kind, error.offset), (kind, 4));
+        assert!(error.detail.contains("told to"), "{}", error.detail);
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_handle_is_asked_its_length_once() {
+    let files = Files::new();
+    let handle = file(100);
+    files.put("log-0".into(), handle.clone()).unwrap();
+    let device = files.open("log-0", OpenMode::Write).unwrap();
+    device.write_at(90, &[1; 20]).unwrap();
+    device.truncate(50).unwrap();
+    assert_eq!(device.len().unwrap(), 50);
+    assert_eq!(field(&handle, "sizes").as_f64(), Some(1.0));
+}
+
+#[wasm_bindgen_test]
+fn a_commit_is_not_flushed_before_the_worker_asks_and_then_once() {
+    let files = Files::new();
+    let log = file(0);
+    for (name, handle) in [("manifest", file(0)), ("log-0", log.clone())] {
+        files.put(name.into(), handle).unwrap();
+    }
+    let flushes = || field(&log, "flushes").as_f64();
+    let database = WebDatabase::open("grouped", &files, Object::new().into(), None, None).unwrap();
+    database.exec("create table t(x); insert into t values (1); insert into t values (2)").unwrap();
+    assert_eq!(flushes(), None);
+    database.flush().unwrap();
+    database.flush().unwrap();
+    assert_eq!(flushes(), Some(1.0));
 }

@@ -1,0 +1,137 @@
+//! What JavaScript asks for when it opens a database, as the engine's options.
+//!
+//! I1  Key bytes are wiped on this side as soon as the engine has its own copy, which wipes itself.
+
+use coffer_sqlite::coffer_store::{Cipher, CodecChoice, PageSize};
+use coffer_sqlite::{Create, Error, ErrorCode, Kdf, Key, OpenOptions, PBKDF2_ROUNDS, Result, Upkeep};
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use zeroize::Zeroizing;
+
+/// The fields of an `open` request that concern the engine; js/src/protocol.ts has the same.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Wanted {
+    /// Where the bytes are: `opfs`, `indexeddb` or `memory`.
+    pub backend: String,
+    create: String,
+    readonly: bool,
+    /// `passphrase`, `raw` or `external`, if there is a key.
+    key_kind: String,
+    kdf: String,
+    cipher: String,
+    /// `codec` or `codec:level`, for segments.
+    codec: Option<String>,
+    page_size: Option<u32>,
+    cache_bytes: Option<f64>,
+    /// Bytes to read at once; 0 where calls are cheap.
+    cluster_bytes: u32,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            backend: "memory".to_owned(),
+            create: "if_missing".to_owned(),
+            readonly: false,
+            key_kind: String::new(),
+            kdf: "argon2id".to_owned(),
+            cipher: "aes-256-gcm".to_owned(),
+            codec: None,
+            page_size: None,
+            cache_bytes: None,
+            cluster_bytes: 0,
+        }
+    }
+}
+
+/// A key as JavaScript hands it over: its bytes travel beside the options, and are wiped here (I1).
+pub struct Secret {
+    /// The words of a passphrase in UTF-8, or the 32 bytes of a key.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// What the caller needs to unwrap an external key the next time.
+    pub wrapped: Option<Vec<u8>>,
+}
+
+impl Wanted {
+    /// Reads what JavaScript gave.
+    pub fn read(value: JsValue) -> Result<Self> {
+        serde_wasm_bindgen::from_value(value).map_err(|error| refuse(format!("the options cannot be read: {error}")))
+    }
+
+    /// As the engine's options.
+    pub fn into_options(self, secret: Option<Secret>) -> Result<OpenOptions> {
+        let default = OpenOptions::default();
+        let cold = match &self.codec {
+            None => default.cold,
+            Some(name) => name.parse().map_err(|_| refuse(format!("there is no codec {name}")))?,
+        };
+        Ok(OpenOptions {
+            create: match self.create.as_str() {
+                "if_missing" => Create::IfMissing,
+                "never" => Create::Never,
+                "new" => Create::New,
+                other => return Err(refuse(format!("create is if_missing, never or new, and not {other}"))),
+            },
+            read_only: self.readonly,
+            key: secret.map(|secret| secret.into_key(&self.key_kind)).transpose()?,
+            kdf: match self.kdf.as_str() {
+                "argon2id" => Kdf::default(),
+                "pbkdf2" => Kdf::Pbkdf2 { rounds: PBKDF2_ROUNDS },
+                other => return Err(refuse(format!("there is no key derivation {other}"))),
+            },
+            cipher: match self.cipher.as_str() {
+                "aes-256-gcm" => Cipher::Aes256Gcm,
+                "chacha20-poly1305" => Cipher::ChaCha20Poly1305,
+                other => return Err(refuse(format!("there is no cipher {other}"))),
+            },
+            page_size: match self.page_size {
+                None => default.page_size,
+                Some(bytes) => PageSize::new(bytes)
+                    .ok_or_else(|| refuse(format!("a page has 512 to 65536 bytes, a power of two, and not {bytes}")))?,
+            },
+            // Who wants no compression wants none in the log either.
+            hot: if cold == CodecChoice::NONE { cold } else { default.hot },
+            cold,
+            connection_cache_bytes: self.cache_bytes.map_or(default.connection_cache_bytes, whole),
+            cluster_bytes: self.cluster_bytes,
+            place: match self.backend.as_str() {
+                "opfs" => "opfs",
+                "indexeddb" => "indexeddb",
+                _ => "memory",
+            },
+            // Files for the work have to be opened first, which takes waiting: the worker does it when it is idle.
+            upkeep: Upkeep::Manual,
+            threads: 1,
+            ..default
+        })
+    }
+}
+
+impl Secret {
+    /// As the engine's key. `kind` is `passphrase`, `raw` or `external`.
+    pub fn into_key(self, kind: &str) -> Result<Key> {
+        let exact = || {
+            let array = <[u8; 32]>::try_from(self.bytes.as_slice()).map(Zeroizing::new);
+            array.map_err(|_| refuse(format!("a key has 32 bytes, and not {}", self.bytes.len())))
+        };
+        match (kind, &self.wrapped) {
+            ("passphrase", _) => {
+                let words = std::str::from_utf8(&self.bytes).map_err(|_| refuse("a passphrase is text".to_owned()))?;
+                Ok(Key::passphrase(words))
+            }
+            ("raw", _) => Ok(Key::Raw(exact()?)),
+            ("external", Some(wrapped)) => Ok(Key::External { key: exact()?, wrapped: wrapped.clone() }),
+            _ => Err(refuse(format!("there is no key of the kind {kind}"))),
+        }
+    }
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(ErrorCode::Unsupported, message)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, and NaN becomes 0")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,43 @@
+// The seam between the worker and a place where files can be: what the engine calls (synchronous), and what opens it (not).
+//
+// I1  A file is open at most once. Whoever opened it closes it, and removes it only after that.
+// I2  A failed opening holds nothing.
+
+import type { SyncFile } from '../../wasm/coffer_web.js'
+
+export type { SyncFile }
+
+/** The places that can be asked for by name. */
+export type Place = 'opfs' | 'indexeddb' | 'memory'
+
+/** An open file and how to be done with it. */
+export interface OpenFile extends SyncFile {
+  close(): void
+}
+
+/** The files of one database in one place. */
+export interface Directory {
+  readonly place: Place
+  /** Bytes that are worth reading at once: more than 0 where a call costs more than moving them does. */
+  readonly clusterBytes: number
+  /** The names of the engine's files that are there. */
+  list(): Promise<string[]>
+  /** Opens a file, making it if it is not there. */
+  open(name: string): Promise<OpenFile>
+  /** Removes a file that is closed. */
+  remove(name: string): Promise<void>
+  /** Waits until all that was flushed is as durable as the place can make it. Undefined if it is already. */
+  settle(): Promise<void> | undefined
+  /** Lets go of the place itself, when all files are closed. */
+  close(): Promise<void>
+}
+
+/** Whether a name is one that the engine gives its files; others in the place are somebody else's and are left alone. */
+export function isEngineFile(name: string): boolean {
+  return name === 'manifest' || /^(?:log|seg)-\d{1,20}$/.test(name)
+}
+
+/** What a failure of the browser's is called, in any of them. */
+export function errorName(error: unknown): string {
+  return error instanceof Error || error instanceof DOMException ? error.name : ''
+}

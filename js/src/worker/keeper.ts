@@ -1,0 +1,265 @@
+// Keeps one database open: its lock, its files, the engine on them, and the work that is done when nobody asks for anything.
+//
+// The engine cannot wait, and opening a file takes waiting. So the keeper opens what there is before the engine starts, keeps the files
+// ready that the engine may create next, and closes and removes what the engine let go of. A call of the engine that fails with
+// `not_ready` has done nothing: `prepare` opens what it lacked, and the call is made again.
+//
+// I1  After a failed opening nothing is held: no handle, no lock, no half-made file.
+// I2  Nothing that was committed is acknowledged before `settle` has resolved. One flush does for all commits since the last.
+// I3  Opening and removing of files happen one after another, in `#files`, while calls of the engine go on.
+
+import { Database, Files } from '../../wasm/coffer_web.js'
+import { CofferError } from '../error.js'
+import type { Opening } from '../protocol.js'
+import type { Directory, OpenFile } from './directory.js'
+import { takeLock } from './lock.js'
+import { findPlace, listPlaces, removeFromPlaces } from './places.js'
+
+/** How long opening waits for another user of the database to go. */
+const waitMs = 3500
+
+/** With relaxed durability, what was committed is durable after this at most. */
+const relaxedMs = 100
+
+/** A share of upkeep: a few milliseconds. */
+const upkeepBytes = 512 * 1024
+
+/** An open database and its files. */
+export class Keeper {
+  readonly database: Database
+  readonly directory: Directory
+  readonly #durability: 'strict' | 'relaxed'
+  readonly #files: OpenFiles
+  readonly #free: () => void
+  readonly #report: (error: unknown) => void
+  #flushing: ReturnType<typeof setTimeout> | undefined
+  #upkeep: ReturnType<typeof setTimeout> | undefined
+  #closed = false
+
+  private constructor(opening: Opening, database: Database, files: OpenFiles, free: () => void, report: (error: unknown) => void) {
+    this.database = database
+    this.directory = files.directory
+    this.#durability = opening.durability ?? 'strict'
+    this.#files = files
+    this.#free = free
+    this.#report = report
+  }
+
+  /** Opens a database. `report` hears of failures of what is done in the background. */
+  static async open(opening: Opening, report: (error: unknown) => void): Promise<Keeper> {
+    const backend = opening.backend ?? 'auto'
+    const free = backend === 'memory' ? (): void => undefined : await takeLock(opening.name, waitMs)
+    try {
+      const mayMake = opening.create !== 'never' && opening.readonly !== true
+      const directory = await findPlace(opening.name, backend, mayMake)
+      if (directory === undefined) throw notFound(opening.name)
+      const files = new OpenFiles(directory)
+      try {
+        await files.openAll()
+        const database = await files.repeat(() => engine(opening, files))
+        const keeper = new Keeper(opening, database, files, free, report)
+        keeper.idle()
+        return keeper
+      } catch (error) {
+        await files.close()
+        throw error
+      }
+    } catch (error) {
+      free()
+      throw error
+    }
+  }
+
+  /** Opens the files that a call lacked that failed with `not_ready`. */
+  prepare(): Promise<void> {
+    return this.#files.openWanted()
+  }
+
+  /** Makes what was committed so far as durable as the database was opened for. Undefined if it is already. */
+  settle(durability: 'strict' | 'relaxed' = this.#durability): Promise<void> | undefined {
+    this.idle()
+    if (durability === 'strict') return this.flush()
+    this.#flushing ??= setTimeout(() => {
+      try {
+        this.flush()?.catch(this.#report)
+      } catch (error) {
+        this.#report(error)
+      }
+    }, relaxedMs)
+    return undefined
+  }
+
+  /** Makes what was committed so far durable. Undefined if it is already. */
+  flush(): Promise<void> | undefined {
+    clearTimeout(this.#flushing)
+    this.#flushing = undefined
+    this.database.flush()
+    return this.directory.settle()
+  }
+
+  /** Runs one of the database's own verbs that may need files, until it has them. */
+  async run<T>(verb: (database: Database) => T): Promise<T> {
+    const result = await this.#files.repeat(() => verb(this.database))
+    await this.flush()
+    this.idle()
+    return result
+  }
+
+  /** To be called when calls have been answered: does a share of the upkeep when there is time. */
+  idle(): void {
+    if (!this.#closed) this.#upkeep ??= setTimeout(() => void this.#keepUp(), 0)
+  }
+
+  /** Ends the use of the database, with everything durable. Whatever fails, the files and the lock are free afterwards. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#flushing)
+    clearTimeout(this.#upkeep)
+    try {
+      this.database.close()
+      await this.directory.settle()
+    } finally {
+      await this.#files.close().finally(this.#free)
+    }
+  }
+
+  /** One step, then others' turn: a step may be due again at once. */
+  async #keepUp(): Promise<void> {
+    try {
+      await this.#files.prepareNext(this.database.nextFiles())
+      // Closing may have come between.
+      const idle = await this.#files.repeat(() => this.#closed || this.database.maintain(upkeepBytes))
+      this.#upkeep = undefined
+      if (!idle) this.idle()
+    } catch (error) {
+      // Tried again after the next commit: a full disk may have room by then.
+      this.#upkeep = undefined
+      if (!this.#closed) this.#report(error)
+    }
+  }
+}
+
+/** Names of all databases of the origin. */
+export function list(): Promise<string[]> {
+  return listPlaces()
+}
+
+/** Removes a database that nobody has open. */
+export async function destroy(name: string): Promise<void> {
+  const free = await takeLock(name, waitMs)
+  try {
+    await removeFromPlaces(name)
+  } finally {
+    free()
+  }
+}
+
+function notFound(name: string): CofferError {
+  return new CofferError('not_found', `there is no database ${name}; open it without create: 'never' and readonly to make it`)
+}
+
+function engine(opening: Opening, files: OpenFiles): Database {
+  const { key } = opening
+  // Copies that the engine wipes; what is behind them is the caller's.
+  const secret = key === undefined ? undefined : key.kind === 'passphrase' ? new TextEncoder().encode(key.words) : key.bytes
+  const options = {
+    backend: files.directory.place,
+    clusterBytes: files.directory.clusterBytes,
+    ...(key !== undefined && { keyKind: key.kind }),
+    ...Object.fromEntries((['create', 'readonly', 'kdf', 'cipher', 'codec', 'pageSize', 'cacheBytes'] as const).flatMap((field) => (opening[field] === undefined ? [] : [[field, opening[field]]]))),
+  }
+  return Database.open(opening.name, files.engine, options, secret, key?.kind === 'external' ? key.wrapped : undefined)
+}
+
+/** The open files of a directory, on both sides of the engine's boundary. */
+class OpenFiles {
+  readonly directory: Directory
+  readonly engine = new Files()
+  readonly #open = new Map<string, OpenFile>()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(directory: Directory) {
+    this.directory = directory
+  }
+
+  /** Every file there is, and those that a new database begins with. */
+  async openAll(): Promise<void> {
+    const there = await this.directory.list()
+    const first = there.length === 0 ? ['manifest', 'log-0', 'seg-1'] : []
+    await this.#inTurn(() => this.#openThese([...there, ...first]))
+  }
+
+  /** Makes a call of the engine, opening the files that it lacks, until it has them all. */
+  async repeat<T>(call: () => T): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return call()
+      } catch (error) {
+        if (!isNotReady(error) || attempt === attemptsMax) throw error
+        await this.openWanted()
+      }
+    }
+  }
+
+  openWanted(): Promise<void> {
+    return this.#inTurn(() => this.#openThese(this.engine.wanted()))
+  }
+
+  /** Has the next files ready, and removes what is ready and will not be used. */
+  prepareNext(next: readonly string[]): Promise<void> {
+    const missing = next.some((name) => !this.#open.has(name))
+    const surplus = this.engine.ready().filter((name) => name.startsWith('seg-') && !next.includes(name))
+    if (!missing && surplus.length === 0) return Promise.resolve()
+    return this.#inTurn(async () => {
+      await this.#removeThese(surplus)
+      await this.#openThese(next)
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      try {
+        await this.#removeThese(this.engine.ready())
+      } finally {
+        for (const file of this.#open.values()) file.close()
+        this.#open.clear()
+        await this.directory.close()
+      }
+    })
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  async #openThese(names: readonly string[]): Promise<void> {
+    const opened = await Promise.allSettled(
+      names.filter((name) => !this.#open.has(name)).map(async (name) => {
+        const file = await this.directory.open(name)
+        this.#open.set(name, file)
+        this.engine.put(name, file)
+      }),
+    )
+    const failed = opened.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async #removeThese(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (!this.engine.release(name)) continue
+      this.#open.get(name)?.close()
+      this.#open.delete(name)
+      await this.directory.remove(name)
+    }
+  }
+}
+
+/** A verb may need several files, one after another. */
+const attemptsMax = 16
+
+function isNotReady(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'not_ready'
+}

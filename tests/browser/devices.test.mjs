@@ -1,0 +1,47 @@
+// Every backend passes the one suite: claims about files, on the places that this browser really has.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { serve } from '../../scripts/files.mjs'
+import { buildSuite } from '../../scripts/suite.mjs'
+import { engines, launch } from './launch.mjs'
+
+let site
+before(async () => {
+  await buildSuite()
+  site = await serve('.')
+})
+after(() => site.close())
+
+/** Where files are sparse a far offset costs nothing; in memory it would. */
+const places = [
+  { place: 'opfs', filesMax: 16, offsetMax: 5 * 2 ** 30 },
+  { place: 'indexeddb', filesMax: 16, offsetMax: 2 ** 20 },
+]
+
+for (const engine of engines) {
+  test(`${engine}: every claim about files holds`, { timeout: 240_000 }, async (t) => {
+    const { page, close } = await launch(engine)
+    t.after(close)
+    await page.goto(`${site.address}tests/browser/pages/plain.html`)
+    for (const place of places) {
+      await t.test(place.place, async () => {
+        const outcome = await page.evaluate(
+          (asked) =>
+            new Promise((resolve) => {
+              const worker = new Worker('/tests/browser/pages/suite.js', { type: 'module' })
+              worker.onmessage = ({ data }) => {
+                worker.terminate()
+                resolve(data)
+              }
+              worker.onerror = (event) => resolve({ panic: event.message })
+              worker.postMessage(asked)
+            }),
+          place,
+        )
+        assert.equal(outcome.panic, undefined)
+        assert.ok(outcome.held > 20, `${outcome.held} claims`)
+      })
+    }
+  })
+}
