@@ -173,7 +173,7 @@ impl<S: Storage> Store<S> {
         if self.flushed < self.view.commit || recovered.bytes_dropped > 0 {
             // The process before may have seen a flush fail. A system that then takes the bytes for clean shows them until
             // the power goes, and no flush stores them: they have to be written again.
-            rewrite(&log.file.device, log.end.min(log.file.device.len()?))?;
+            rewrite(&log.file.device, unproven_start(log, self.flushed), log.end)?;
             log.file.device.flush()?;
             self.storage.flush_names()?;
             self.names_changed = false;
@@ -211,11 +211,22 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// Writes the first bytes of a file over themselves.
-fn rewrite<D: Device>(device: &D, end: u64) -> Result<()> {
+/// Where in a log the part begins of which nobody has said that it was flushed.
+fn unproven_start<D>(log: &Log<D>, flushed: CommitId) -> u64 {
+    if flushed <= log.header.base {
+        return 0;
+    }
+    let proven = log.frames.partition_point(|frame| frame.commit <= flushed);
+    let last_proven = proven.checked_sub(1).and_then(|last| log.frames.get(last));
+    last_proven.map_or(LOG_DATA_START as u64, |frame| frame.offset)
+}
+
+/// Writes a part of a file over itself.
+fn rewrite<D: Device>(device: &D, start: u64, end: u64) -> Result<()> {
     const CHUNK_BYTES: u64 = 1 << 20;
     let mut chunk = Vec::new();
-    let mut at = 0;
+    let end = end.min(device.len()?);
+    let mut at = start;
     while at < end {
         let len = CHUNK_BYTES.min(end - at);
         chunk.resize(usize::try_from(len).unwrap_or(0), 0);

@@ -4,6 +4,7 @@ mod amplification;
 mod basics;
 mod fuzzed;
 mod inspect;
+mod opening;
 mod review;
 mod support;
 mod vector;
