@@ -1,7 +1,7 @@
 //! The file system that SQLite sees under the name `coffer`: databases by their names, everything else private.
 //!
 //! A database opened by [`crate::Database`] is known here by its name, so that `ATTACH 'name'` finds it from any
-//! connection. Names of journals are answered as «not there»: a journal lives and dies in memory, so none is ever hot.
+//! connection. Names of journals are answered as "not there": a journal lives and dies in memory, so none is ever hot.
 //!
 //! I1  A name leads to at most one open database of the process; two handles on the same files would break the engine.
 
