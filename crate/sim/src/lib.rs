@@ -5,9 +5,22 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod campaign;
+mod content;
 pub mod device_suite;
+mod explore;
+mod model;
+mod operation;
+mod plan;
 mod rng;
+mod run;
 mod storage;
 
+pub use campaign::{Campaign, Outcome};
+pub use content::Content;
+pub use explore::{Explored, Workload, canonical, explore};
+pub use model::{Change, Ending, Model};
+pub use operation::{Operation, Profile};
 pub use rng::Rng;
-pub use storage::{Call, Counters, Crash, Damage, Faults, SimDevice, SimStorage, Tally};
+pub use run::{Failure, Summary, run, run_on};
+pub use storage::{Call, Counters, Crash, Damage, Faults, Lie, SimDevice, SimStorage, Tally};

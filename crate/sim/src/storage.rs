@@ -36,7 +36,7 @@ mod file;
 
 pub use crash::Crash;
 use disk::Disk;
-pub use fault::{Counters, Faults, Tally};
+pub use fault::{Counters, Faults, Lie, Tally};
 use file::{File, FileId};
 
 /// A simulated disk. Clones share it.
@@ -117,6 +117,11 @@ impl SimStorage {
         self.lock().faults = faults;
     }
 
+    /// The faults that are chosen now.
+    pub fn faults(&self) -> Faults {
+        self.lock().faults
+    }
+
     /// Gives the disk another sequence of chances, so that two forks of one state can differ.
     pub fn reseed(&self, seed: u64) {
         self.lock().rng = Rng::new(seed);
@@ -152,8 +157,8 @@ impl SimStorage {
         self.lock().used
     }
 
-    /// Ends the process or the power in this way, and boots: every device of before fails, faults are off, and what
-    /// survives is both live and durable.
+    /// Ends the process or the power in this way, and boots: every device of before fails and faults are off.
+    /// After a power cut what survives is both live and durable.
     pub fn crash(&self, how: Crash) {
         self.lock().crash(how);
     }

@@ -7,7 +7,7 @@ use crate::rng::Rng;
 /// A way to end. All but `Killed` are power cuts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// The process dies and the system lives on: everything live survives (F6).
+    /// The process dies and the system lives on: everything stays live, and unsynced as it was (F6).
     Killed,
     /// Every unsynced change survives, in the sense of a power cut: what a failed flush dropped is lost.
     KeepAll,
@@ -104,38 +104,34 @@ impl Judge {
 impl Disk {
     /// See [`super::SimStorage::crash`].
     pub(super) fn crash(&mut self, how: Crash) {
-        let mut judge = self.judge(how);
-        if how == Crash::Killed {
-            self.names_durable.clone_from(&self.names);
-        } else {
-            for change in std::mem::take(&mut self.names_unsynced) {
-                if judge.survives(change.sequence) {
-                    change.apply(&mut self.names_durable);
-                }
-            }
-        }
-        self.names_unsynced.clear();
-        for file in self.files.iter_mut().flatten() {
-            if how == Crash::Killed {
-                // The live side, with what a failed flush dropped: the system still shows it (F4), and may lose it later.
-                file.durable.clone_from(&file.live);
-            } else {
-                for change in &file.unsynced {
-                    judge.apply(change, &mut file.durable);
-                }
-                file.live.clone_from(&file.durable);
-            }
-            file.unsynced.clear();
-            file.opens = 0;
-            file.unnamed = false;
-        }
-        self.names.clone_from(&self.names_durable);
-        self.collect();
-        self.used = self.names.values().map(|&id| self.file(id).live.len() as u64).sum();
-        self.open_devices = 0;
         self.boot += 1;
         self.down = false;
-        self.faults = super::Faults { lying_flushes: self.faults.lying_flushes, ..super::Faults::none() };
+        self.faults = super::Faults { lie: self.faults.lie, ..super::Faults::none() };
+        self.open_devices = 0;
+        for file in self.files.iter_mut().flatten() {
+            file.opens = 0;
+        }
+        if how != Crash::Killed {
+            self.cut_power(how);
+        }
+        self.collect();
+        self.used = self.names.values().map(|&id| self.file(id).live.len() as u64).sum();
+    }
+
+    fn cut_power(&mut self, how: Crash) {
+        let mut judge = self.judge(how);
+        for change in std::mem::take(&mut self.names_unsynced) {
+            if judge.survives(change.sequence) {
+                change.apply(&mut self.names_durable);
+            }
+        }
+        self.names.clone_from(&self.names_durable);
+        for file in self.files.iter_mut().flatten() {
+            for change in std::mem::take(&mut file.unsynced) {
+                judge.apply(&change, &mut file.durable);
+            }
+            file.live.clone_from(&file.durable);
+        }
     }
 
     fn judge(&mut self, how: Crash) -> Judge {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use coffer_store::{DeviceErrorKind, OpenMode};
 
+use super::fault::LIES;
 use super::file::{Fate, File, FileId, NameChange};
-use super::{Call, Counters, Faults, Request};
+use super::{Call, Counters, Faults, Lie, Request};
 use crate::rng::Rng;
 
 /// How many calls the trace keeps.
@@ -182,6 +183,9 @@ impl Disk {
     }
 
     pub(super) fn flush_names(&mut self, verdict: Verdict) -> Result<(), DeviceErrorKind> {
+        if self.faults.lie == Some(Lie::NameFlushes) {
+            return verdict.plain();
+        }
         for change in std::mem::take(&mut self.names_unsynced) {
             // F4 for names, but none is dropped for ever: directories are journalled.
             if verdict == Verdict::Pass || self.rng.one_in(2) {
@@ -204,6 +208,11 @@ impl Disk {
         if let Verdict::Refuse(kind) = verdict {
             return Err(kind);
         }
+        let offset = match self.faults.lie {
+            Some(Lie::Writes) if self.rng.one_in(LIES) => return verdict.plain(),
+            Some(Lie::Places) if self.rng.one_in(LIES) => offset + 512,
+            _ => offset,
+        };
         let whole = data.len();
         let mut stored = if verdict == Verdict::Pass { whole } else { self.rng.index(whole + 1) };
         let before = self.file(id).live.len() as u64;
@@ -254,7 +263,7 @@ impl Disk {
     pub(super) fn flush(&mut self, id: FileId, verdict: Verdict) -> Result<(), DeviceErrorKind> {
         match verdict {
             Verdict::Refuse(kind) => return Err(kind),
-            Verdict::Pass if self.faults.lying_flushes => {}
+            Verdict::Pass if self.faults.lie == Some(Lie::Flushes) => {}
             Verdict::Pass => self.file_mut(id).flush(),
             Verdict::Part(_) | Verdict::Die => {
                 let mut rng = self.rng.fork();

@@ -20,9 +20,25 @@ pub struct Faults {
     pub disk_bytes: Option<u64>,
     /// The changing call in which the process dies, counted as [`super::SimStorage::changing_calls`] counts.
     pub kill_at: Option<u64>,
-    /// Flushes succeed and do nothing. Outside the fault model: only to prove that the checker notices.
-    pub lying_flushes: bool,
+    /// A lie outside the fault model.
+    pub lie: Option<Lie>,
 }
+
+/// What no engine survives: only to prove that the checker notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// Flushes of files succeed and do nothing.
+    Flushes,
+    /// Flushes of names succeed and do nothing.
+    NameFlushes,
+    /// One write in thirty succeeds and stores nothing.
+    Writes,
+    /// One write in thirty is stored a sector off.
+    Places,
+}
+
+/// How often a lie about a write is told: once in so many.
+pub(super) const LIES: u64 = 30;
 
 impl Faults {
     /// None at all.
@@ -77,6 +93,28 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// All calls.
+    pub fn calls(&self) -> u64 {
+        let names = self.opens + self.lists + self.removes + self.name_flushes;
+        names + self.lens + self.truncates + self.flushes + self.reads.calls + self.writes.calls
+    }
+
+    /// Adds another disk's.
+    pub fn add(&mut self, other: &Self) {
+        self.opens += other.opens;
+        self.lists += other.lists;
+        self.removes += other.removes;
+        self.lens += other.lens;
+        self.reads.calls += other.reads.calls;
+        self.reads.bytes += other.reads.bytes;
+        self.writes.calls += other.writes.calls;
+        self.writes.bytes += other.writes.bytes;
+        self.truncates += other.truncates;
+        self.flushes += other.flushes;
+        self.name_flushes += other.name_flushes;
+        self.failed += other.failed;
+    }
+
     pub(super) fn count(&mut self, op: DeviceOp, bytes: u64, whole_storage: bool) {
         match op {
             DeviceOp::Open => self.opens += 1,
