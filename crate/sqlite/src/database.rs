@@ -392,17 +392,24 @@ where
         }
         let slots: Vec<(u8, &SlotKey)> = slots.iter().map(|(number, key)| (*number, key)).collect();
         let threads = self.core.threads;
-        Ok(self.core.rewrite(|store| store.rotate(&slots, &Threads(threads), threads))?)
+        self.core.rewrite(|store| store.rotate(&slots, &Threads(threads), threads))?;
+        self.scrub()
     }
 
     /// Encrypts a database that is not.
     pub fn encrypt(&self, key: &Key, cipher: Cipher) -> Result<()> {
         let slot = NewSlot::derive(key, self.kdf, &mut SystemEntropy)?;
         let threads = self.core.threads;
-        Ok(self.core.rewrite(|store| {
+        self.core.rewrite(|store| {
             let new = NewKey { cipher, kind: slot.kind, parameters: slot.parameters.clone(), key: &slot.key };
             store.encrypt(new, &Threads(threads), threads)
-        })?)
+        })?;
+        self.scrub()
+    }
+
+    /// Until a rewrite is over, the newest snapshot of before holds the files that it replaced. Now what they held can go.
+    fn scrub(&self) -> Result<()> {
+        Ok(self.core.rewrite(|store| store.finish_rotation().map(|_| ()))?)
     }
 
     /// Stores the database in the clear from now on.
