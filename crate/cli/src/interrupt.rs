@@ -61,6 +61,11 @@ impl Hold {
         Ok(())
     }
 
+    /// A failure that a signal brought about is told as that. What succeeded before the signal could stop it has succeeded.
+    pub fn explain<T>(&self, result: Outcome<T>) -> Outcome<T> {
+        result.or_else(|failure| self.check().and(Err(failure)))
+    }
+
     /// Whether a signal came; it is then dealt with, and the next one counts anew.
     pub fn take(&self) -> bool {
         self.caught.swap(false, Ordering::SeqCst)

@@ -48,8 +48,13 @@ pub fn run_one(
     bind(&mut prepared, parameters)?;
     let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let count = columns.len();
+    let is_nothing = count == 0 && prepared.expanded_sql().is_none();
     let mut stepping = prepared.raw_query();
     if count == 0 {
+        // White space and comments are no statement, and SQLite does not take one that is none.
+        if is_nothing {
+            return Ok(None);
+        }
         while stepping.next().map_err(complain)?.is_some() {}
         return Ok(None);
     }

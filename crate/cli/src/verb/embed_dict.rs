@@ -31,8 +31,9 @@ impl EmbedDict {
     pub fn run(&self) -> Outcome {
         let dictionary = self.dictionary.as_deref().map(|file| {
             let bytes = fs::read(file).map_err(|error| Failure::file("read", file.display(), &error))?;
-            // Said here with the file's name rather than by the engine without.
-            Dictionary::new(bytes.clone()).map_err(|_| {
+            // zstd takes any bytes for a dictionary, and one that was never trained makes things worse.
+            let trained = bytes.starts_with(DICTIONARY_MAGIC).then(|| Dictionary::new(bytes.clone()).ok()).flatten();
+            trained.ok_or_else(|| {
                 Failure::data(format!("{} is not a dictionary; make one with: coffer train-dict", file.display()))
             })?;
             Ok::<_, Failure>(bytes)
@@ -51,3 +52,6 @@ impl EmbedDict {
         Ok(())
     }
 }
+
+/// How a trained zstd dictionary begins.
+pub const DICTIONARY_MAGIC: &[u8] = &[0x37, 0xa4, 0x30, 0xec];

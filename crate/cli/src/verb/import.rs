@@ -52,13 +52,15 @@ impl Import {
         // A damaged or locked source is told before anything is made.
         source.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(complain)?;
         let made = !self.database.path.exists();
+        // From here on there may be something to take away again.
+        let hold = Hold::new();
         let database = self.target(made, page_size)?;
         let copied = copy(&source, &database, self.replace, &self.database.name());
         let closed = database.close();
         if made && copied.is_err() {
             drop(std::fs::remove_dir_all(&self.database.path));
         }
-        copied?;
+        hold.explain(copied)?;
         Ok(closed?)
     }
 
@@ -81,8 +83,7 @@ fn copy(source: &rusqlite::Connection, database: &Database, replace: bool, name:
     }
     let hold = Hold::on(&connection);
     let result = copy_pages(source, &mut connection, &hold);
-    hold.check()?;
-    result?;
+    hold.explain(result)?;
     connection.close()?;
     Ok(())
 }

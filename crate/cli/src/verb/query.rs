@@ -59,8 +59,7 @@ impl Query {
         let mut out = BufWriter::new(io::stdout());
         let ran = script::run(&connection, &sql, &self.parameters, &style, &mut out);
         out.flush()?;
-        hold.check()?;
-        ran?;
+        hold.explain(ran)?;
         drop(connection);
         database.close()?;
         Ok(())

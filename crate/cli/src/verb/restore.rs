@@ -7,6 +7,7 @@ use coffer_sqlite::{Database, OpenOptions, statement};
 use coffer_store::Cipher;
 
 use crate::failure::{Failure, Outcome};
+use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
 use crate::value::quoted;
 use crate::verb::init;
@@ -40,6 +41,8 @@ impl Restore {
             Ok((store.cipher(), store.codecs(), store.page_size(), store.dictionary().map(<[u8]>::to_vec)))
         })?;
         source.close()?;
+        // Only what was made has to be taken away again; a commit is made or it is not, whatever comes.
+        let hold = made.then(Hold::new);
         let database = if made {
             init::create_with(
                 &self.database.path,
@@ -50,6 +53,7 @@ impl Restore {
         };
         let restored = self.restore_into(&database, &name);
         let closed = database.close();
+        let restored = hold.iter().try_for_each(Hold::check).and(restored);
         if made && restored.is_err() {
             drop(std::fs::remove_dir_all(&self.database.path));
         }
