@@ -1,0 +1,10 @@
+//! The command from outside, in one binary.
+
+mod failures;
+mod formats;
+mod keys;
+mod run;
+mod shell;
+mod signals;
+mod transcript;
+mod transcripts;

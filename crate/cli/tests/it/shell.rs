@@ -1,0 +1,89 @@
+//! The shell on a pipe: a conversation.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use crate::run::Place;
+
+#[test]
+fn each_statement_is_answered_before_the_next_is_asked() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    let mut shell = place.command(["shell", "a.coffer"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut to = shell.stdin.take().unwrap();
+    let mut from = BufReader::new(shell.stdout.take().unwrap());
+    let mut ask = |question: &str, lines: usize| {
+        to.write_all(question.as_bytes()).unwrap();
+        let mut answer = String::new();
+        for _ in 0..lines {
+            from.read_line(&mut answer).unwrap();
+        }
+        answer
+    };
+    assert_eq!(
+        ask("create table t(a, b); insert into t values (1, 'x'), (2, null);\nselect * from t;\n", 2),
+        "1|x\n2|\n"
+    );
+    assert_eq!(ask("select\n  count(*)\n  from t\n;\n", 1), "2\n");
+    assert_eq!(ask("create trigger g after insert on t begin select 1; end; select 'made';\n", 1), "made\n");
+    assert_eq!(ask(".mode json\nselect a from t;\n", 2), "[{\"a\":1},\n{\"a\":2}]\n");
+    assert_eq!(ask(".mode list\n.headers on\nselect a from t limit 1;\n", 2), "a\n1\n");
+    assert_eq!(ask(".tables\n", 1), "t\n");
+    drop(to);
+    assert!(shell.wait().unwrap().success());
+}
+
+#[test]
+fn errors_do_not_end_the_conversation_but_count() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    let ran = place.run_on("shell a.coffer", b"select bad;\n.nonsense\nselect 'on';\n.schema nope\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), "on\n"));
+    let said: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said.iter().all(|line| line.starts_with("coffer: ")), "{said:?}");
+    let ran = place.run_on("shell a.coffer --bail", b"select bad;\nselect 'on';\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn the_last_statement_may_lack_its_semicolon() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    assert_eq!(place.run_on("shell a.coffer", b"select 1;\nselect 2").ok(), "1\n2\n");
+    assert_eq!(place.run_on("shell a.coffer", b"").ok(), "");
+}
+
+#[test]
+fn a_value_stays_on_its_line() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    assert_eq!(place.run_on("shell a.coffer", b"select 'a\nb', x'0a';\n").ok(), "a\\nb|x'0a'\n");
+}
+
+#[test]
+fn files_are_read_and_dumped() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    std::fs::write(
+        place.join("make.sql"),
+        "create table t(a integer primary key, b text);\ninsert into t values (1, 'it''s');\n",
+    )
+    .unwrap();
+    let dump = place.run_on("shell a.coffer", b".read make.sql\n.dump\n").ok();
+    assert_eq!(
+        dump,
+        "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE t(a integer primary key, b text);\n\
+         INSERT INTO \"t\" VALUES(1,'it''s');\nCOMMIT;\n"
+    );
+}
+
+#[test]
+fn the_dialect_works_in_the_shell() {
+    let place = Place::new();
+    place.filled("a.coffer", 10);
+    let asked =
+        b"backup database to 'copy';\ndelete from item;\nselect count(*) from item;\nrestore database from 'copy';\n\
+                  select count(*) from item;\ncompact;\npragma journal_mode;\npragma max_rows = 5;\n";
+    assert_eq!(place.run_on("shell a.coffer", asked).ok(), "0\n10\nwal\n5\n");
+}
