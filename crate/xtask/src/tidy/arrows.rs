@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("coffer-store", &[]),
     ("coffer-sqlite", &["coffer-store"]),
     ("coffer-sim", &["coffer-store", "coffer-sqlite"]),
-    ("coffer-web", &["coffer-sqlite", "coffer-store"]),
+    // The simulator only behind the feature `suite`: the backend suite in browsers runs in the module itself.
+    ("coffer-web", &["coffer-sqlite", "coffer-store", "coffer-sim"]),
     ("coffer", &["coffer-sqlite", "coffer-store", "coffer-sim"]),
     ("coffer-bench", &["coffer-store"]),
     ("xtask", &[]),
