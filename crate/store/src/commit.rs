@@ -152,7 +152,9 @@ impl<S: Storage> Store<S> {
         if !self.spares.is_empty() {
             self.confirm_root()?;
         }
-        if let Some(spare) = self.spares.pop() {
+        // One that was found at the opening may still be read by another process.
+        let free = self.spares.iter().rposition(|spare| !self.storage.is_pinned(&spare.number.name()));
+        if let Some(spare) = free.map(|place| self.spares.remove(place)) {
             if spare.file_bytes > self.options.log_bytes_kept {
                 spare.device.truncate(self.options.log_bytes_kept)?;
             }

@@ -239,7 +239,8 @@ impl<S: Storage> Store<S> {
     /// Empties log files that wait to be used again: what they held was written under an outlived key, or none.
     fn scrub_spares(&mut self) -> Result<()> {
         self.recycle();
-        for spare in &mut self.spares {
+        let storage = &self.storage;
+        for spare in self.spares.iter_mut().filter(|spare| !storage.is_pinned(&spare.number.name())) {
             spare.device.truncate(0)?;
             spare.device.flush()?;
             spare.file_bytes = 0;

@@ -14,6 +14,8 @@ use crate::support::{Seeded, content, create, open, page, put, slot_key, small};
 struct Filling {
     files: MemStorage,
     full_for: Arc<Mutex<Option<&'static str>>>,
+    /// Read by another process.
+    pinned: Option<&'static str>,
 }
 
 struct FillingDevice {
@@ -42,6 +44,10 @@ impl Storage for Filling {
 
     fn remove(&self, name: &str) -> Result<(), DeviceError> {
         self.files.remove(name)
+    }
+
+    fn is_pinned(&self, name: &str) -> bool {
+        self.pinned == Some(name)
     }
 }
 
@@ -304,4 +310,24 @@ fn a_refresh_leaves_a_spilled_transaction_alone() {
     }
     store.commit(txn, Commit::default()).unwrap();
     assert_version(&store, 1..=10, 3);
+}
+
+#[test]
+fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
+    let disk = Filling::default();
+    let mut store = create_filling(&disk, None);
+    let mut txn = store.begin();
+    write(&mut txn, 1..=3, 1);
+    store.commit(txn, Commit::default()).unwrap();
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    drop(store);
+    let pinned = Filling { pinned: Some("log-0"), ..disk.clone() };
+    let before = disk.files.bytes("log-0").unwrap();
+    let (mut store, _) = Store::open(pinned, Box::new(Seeded(3)), small(), None).unwrap();
+    let mut txn = store.begin();
+    write(&mut txn, 1..=3, 2);
+    store.commit(txn, Commit::default()).unwrap();
+    assert!(disk.files.bytes("log-0").unwrap() == before, "the log was written over");
+    drop(store);
+    assert_version(&open(&disk.files, small(), None), 1..=3, 2);
 }
