@@ -17,6 +17,7 @@ use coffer_store::{
 use crate::cache::PageCache;
 use crate::entropy::SystemEntropy;
 use crate::figures::{MemoryStats, StorageInfo};
+#[cfg(not(target_family = "wasm"))]
 use crate::key::Key;
 use crate::lock::{ProcessLock, Turn};
 use crate::main_file::MainFile;
@@ -53,6 +54,7 @@ pub(crate) struct Core<S: Storage> {
     inline_upkeep: AtomicBool,
     upkeep_failure: Mutex<Option<Error>>,
     /// What it was opened with; opens its backups too.
+    #[cfg(not(target_family = "wasm"))]
     key: Option<Key>,
     /// The commit of the last backup taken here; 0 is none.
     backed_up: AtomicU64,
@@ -67,6 +69,7 @@ pub(crate) struct Parts {
     pub threads: usize,
     pub cluster_bytes: u32,
     pub process: Option<Box<dyn ProcessLock>>,
+    #[cfg(not(target_family = "wasm"))]
     pub key: Option<Key>,
 }
 
@@ -97,6 +100,7 @@ where
             process_held: AtomicBool::new(false),
             inline_upkeep: AtomicBool::new(false),
             upkeep_failure: Mutex::new(None),
+            #[cfg(not(target_family = "wasm"))]
             key: parts.key,
             backed_up: AtomicU64::new(0),
             limits_version: AtomicU64::new(u64::from(limited)),
@@ -317,7 +321,11 @@ where
             task.finish(&mut entropy)
         });
         match result {
-            Ok(done) => self.alone(|| self.change_store(|store| store.install(&done))).map(|_| ()),
+            // The head of before is let go of in between, and with it the files that only it read.
+            Ok(done) => self.alone(|| {
+                self.change_store(|store| store.install(&done))?;
+                self.with_store(Store::tidy)
+            }),
             Err(error) => {
                 // The job's own failure is what matters; its file is swept at the next opening if it stays.
                 drop(self.with_store(|store| store.abandon_job(&target)));
@@ -333,18 +341,17 @@ where
         }
         self.maintain(true, self.threads)?;
         if mode == CheckpointMode::Truncate {
-            let kept = self.with_store(|store| {
-                let kept = store.options().log_bytes_kept;
-                store.set_options(|options| options.log_bytes_kept = 0);
-                Ok(kept)
+            self.as_writer(|| {
+                self.alone(|| {
+                    self.with_store(|store| {
+                        let kept = store.options().log_bytes_kept;
+                        store.set_options(|options| options.log_bytes_kept = 0);
+                        let cut = store.tidy();
+                        store.set_options(|options| options.log_bytes_kept = kept);
+                        cut
+                    })
+                })
             })?;
-            // A log is cut when it comes to be used again; folding once more cuts the one that is waiting.
-            let folded = self.maintain(true, self.threads);
-            self.with_store(|store| {
-                store.set_options(|options| options.log_bytes_kept = kept);
-                Ok(())
-            })?;
-            folded?;
         }
         Ok(())
     }
@@ -399,13 +406,14 @@ where
     }
 
     fn wait_for_turn(&self, file: u64, limit: Duration) -> bool {
+        #[cfg(not(target_family = "wasm"))]
+        let until = std::time::Instant::now() + limit;
         if !self.turn.wait(file, limit) {
             return false;
         }
         #[cfg(not(target_family = "wasm"))]
         {
             // Other processes cannot wake us, so their lock is asked for again and again, ever more slowly.
-            let until = std::time::Instant::now() + limit;
             let mut pause = Duration::from_micros(200);
             while !self.hold_process().unwrap_or(false) {
                 if std::time::Instant::now() >= until {
@@ -482,10 +490,12 @@ where
         self.limits_version.load(Ordering::Relaxed)
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn key(&self) -> Option<Key> {
         self.key.clone()
     }
 
+    #[cfg(not(target_family = "wasm"))]
     fn last_backup(&self) -> Option<CommitId> {
         let commit = CommitId(self.backed_up.load(Ordering::Relaxed));
         (commit != CommitId::ZERO).then_some(commit)

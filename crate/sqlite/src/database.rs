@@ -136,6 +136,9 @@ pub struct Database<S: Storage = DefaultStorage> {
     kdf: Kdf,
     #[cfg(not(target_family = "wasm"))]
     maintenance: Option<crate::native::Maintenance>,
+    /// The files of a single-file database, which is folded into its file at the end.
+    #[cfg(not(target_family = "wasm"))]
+    single: Option<crate::native::FileStorage>,
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -151,7 +154,7 @@ impl Database {
             (None, crate::native::Backend::Map) => "mmap",
         };
         let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
-        Self::open_at(place.storage, Box::new(SystemEntropy), options, at)
+        Ok(Self { single: place.single, ..Self::open_at(place.storage, Box::new(SystemEntropy), options, at)? })
     }
 
     /// Opens a new, empty database that lives in memory and dies with its last handle.
@@ -231,6 +234,7 @@ where
             threads: options.threads.max(1),
             cluster_bytes: options.cluster_bytes,
             process: at.process,
+            #[cfg(not(target_family = "wasm"))]
             key: options.key,
         };
         let core = Arc::new(Core::new(store, options.settings, parts));
@@ -257,6 +261,8 @@ where
             kdf: options.kdf,
             #[cfg(not(target_family = "wasm"))]
             maintenance,
+            #[cfg(not(target_family = "wasm"))]
+            single: None,
         })
     }
 
@@ -472,15 +478,51 @@ where
         Ok(opened)
     }
 
-    /// Ends the use of the database: upkeep stops, and everything committed is flushed. Connections that are still open can
-    /// begin nothing any more.
+    /// Ends the use of the database: upkeep stops, everything committed is flushed, and a single-file database is folded into
+    /// its file. Connections that are still open can begin nothing any more.
     pub fn close(self) -> Result<()> {
         #[cfg(not(target_family = "wasm"))]
-        drop(self.maintenance);
+        {
+            drop(self.maintenance);
+            if let Some(files) = &self.single
+                && !self.core.read_only
+            {
+                fold(files, &self.core)?;
+            }
+        }
         registry::remove_host(&self.core.name);
         self.core.close()?;
+        #[cfg(not(target_family = "wasm"))]
+        if let Some(files) = &self.single
+            && files.path_of(crate::native::FOLDED).exists()
+        {
+            let folded = files.fold();
+            folded.map_err(|error| {
+                DeviceError::new(DeviceOp::Write, self.core.name.as_str(), 0, DeviceErrorKind::Io)
+                    .with_detail(error.to_string())
+            })?;
+        }
         Ok(())
     }
+}
+
+/// Writes what a single-file database and the files beside it hold as the one file that it will be. Nothing if there is
+/// nothing beside it, or somebody else has it open.
+#[cfg(not(target_family = "wasm"))]
+fn fold<S>(files: &crate::native::FileStorage, core: &Core<S>) -> Result<()>
+where
+    S: Storage + Portable + 'static,
+    S::Device: Portable + 'static,
+{
+    use crate::native::{BASE, FOLDED};
+    if !files.path_of("manifest").exists() || files.is_pinned(BASE) {
+        return Ok(());
+    }
+    files.remove(FOLDED)?;
+    let device = files.open(FOLDED, coffer_store::OpenMode::Create)?;
+    core.back_up(&device, None)?;
+    device.flush()?;
+    Ok(files.flush_names()?)
 }
 
 fn already_open(name: &str) -> Error {

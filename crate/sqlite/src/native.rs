@@ -8,6 +8,7 @@ mod mapped;
 mod open;
 mod scratch;
 
+pub(crate) use files::FOLDED;
 pub use files::{BASE, FileStorage};
 pub use mapped::MapStorage;
 pub use open::{Backend, NativeDevice, NativeStorage};

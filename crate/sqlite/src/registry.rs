@@ -18,6 +18,7 @@ use rusqlite::ffi;
 use crate::error::result_code;
 use crate::figures::{MemoryStats, StorageInfo};
 use crate::file::File;
+#[cfg(not(target_family = "wasm"))]
 use crate::key::Key;
 use crate::memory::{MemoryFile, Pool};
 use crate::portable::Portable;
@@ -44,8 +45,10 @@ pub(crate) trait Host: Portable {
     /// Writes a backup to a device: everything, or what came after a commit. Gives the commit that it holds.
     fn back_up(&self, out: &dyn Device, since: Option<CommitId>) -> Result<CommitId, Error>;
     /// The commit of the last backup taken here.
+    #[cfg(not(target_family = "wasm"))]
     fn last_backup(&self) -> Option<CommitId>;
     /// What the database was opened with.
+    #[cfg(not(target_family = "wasm"))]
     fn key(&self) -> Option<Key>;
     /// Changes whenever a limit on rows does; 0 as long as there never was one.
     fn limits_version(&self) -> u64;

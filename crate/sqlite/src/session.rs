@@ -120,6 +120,7 @@ impl Session {
     }
 
     /// Waits for the turn that was refused last. False when the time is up, or nothing was refused.
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn wait_for_turn(&self, limit: Duration) -> bool {
         let contended = lock(&self.contended).take();
         contended.is_some_and(|(host, file)| host.wait_for_turn(file, limit))

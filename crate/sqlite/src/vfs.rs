@@ -135,6 +135,7 @@ pub struct OpenRequest<'a> {
     /// Whether it may be written.
     pub write: bool,
     /// Whether it may be created.
+    #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "what a worker opens has to be there"))]
     pub create: bool,
     /// Which connection this is, when [`crate::Database::connect`] opened it.
     pub connection: Option<u64>,

@@ -32,6 +32,7 @@ impl Workers for Threads {
 
     #[cfg(target_family = "wasm")]
     fn run(&self, count: usize, work: &Work<'_>) {
+        debug_assert_eq!(self.0, 1, "there is one thread");
         (0..count).for_each(work);
     }
 }

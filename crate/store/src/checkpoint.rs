@@ -290,6 +290,19 @@ impl<S: Storage> Store<S> {
         self.retired = kept;
     }
 
+    /// Lets go of files that no snapshot reads any more, and cuts waiting log files to what they may keep. Installing does so
+    /// too, but sees the snapshots that its caller still holds then.
+    pub fn tidy(&mut self) -> Result<()> {
+        self.check_writable()?;
+        self.recycle();
+        let kept = self.options.log_bytes_kept;
+        for spare in self.spares.iter_mut().filter(|spare| spare.file_bytes > kept) {
+            spare.device.truncate(kept)?;
+            spare.file_bytes = kept;
+        }
+        Ok(())
+    }
+
     fn spare_log(&mut self, number: LogNumber, file: OpenFile<S::Device>, file_bytes: u64) {
         let OpenFile { device, epoch, .. } = file;
         // What was written under another key, or none, is not to stay until the file happens to be written over.

@@ -47,6 +47,9 @@ pub struct FileDevice {
 /// Names that belong to the directory's locks, not to the database.
 const LOCK_PREFIX: &str = "lock-";
 
+/// The new file of a single-file database, while it is being made.
+pub(crate) const FOLDED: &str = "folded";
+
 /// The name by which the store knows the file of a single-file database.
 pub const BASE: &str = "base";
 
@@ -76,6 +79,38 @@ impl FileStorage {
             Some(single) => self.inner.directory.join(format!("{single}-{name}")),
             None => self.inner.directory.join(name),
         }
+    }
+
+    /// Ends what [`FileStorage::fold`] began, if the process died within it.
+    pub(super) fn finish_fold(file: &Path) -> io::Result<()> {
+        let storage = Self::single(file);
+        let folded = storage.path_of(FOLDED);
+        if !folded.exists() {
+            return Ok(());
+        }
+        if storage.path_of("manifest").exists() {
+            // It may not be whole. What it was made from is.
+            return fs::remove_file(folded);
+        }
+        fs::rename(folded, file)?;
+        storage.remove_beside()
+    }
+
+    /// Puts a whole new file in place of a single-file database and of everything beside it.
+    ///
+    /// The root beside goes first: from then on the folded file is the database, whatever happens.
+    pub(crate) fn fold(&self) -> io::Result<()> {
+        fs::remove_file(self.path_of("manifest"))?;
+        File::open(&self.inner.directory)?.sync_all()?;
+        fs::rename(self.path_of(FOLDED), self.path_of(BASE))?;
+        self.remove_beside()
+    }
+
+    fn remove_beside(&self) -> io::Result<()> {
+        for name in self.list().unwrap_or_default().iter().filter(|name| *name != BASE) {
+            fs::remove_file(self.path_of(name))?;
+        }
+        File::open(&self.inner.directory)?.sync_all()
     }
 
     fn path(&self, op: DeviceOp, name: &str) -> Result<PathBuf, DeviceError> {

@@ -52,12 +52,18 @@ pub(crate) struct Place {
     /// Whether there is a database already.
     pub exists: bool,
     pub locks: Option<Box<dyn ProcessLock>>,
+    /// The files of a single-file database.
+    pub single: Option<FileStorage>,
 }
 
 impl Place {
     /// Looks at a path. A directory is made for a new database if `create` allows.
     pub fn find(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let name = path.display().to_string();
+        if !options.read_only {
+            let finished = FileStorage::finish_fold(path);
+            finished.map_err(|error| Error::Device(super::files::device_error(DeviceOp::Open, &name, 0, &error)))?;
+        }
         let fail = |kind: DeviceErrorKind| Error::Device(DeviceError::new(DeviceOp::Open, &name, 0, kind));
         let io = |error: &std::io::Error| Error::Device(super::files::device_error(DeviceOp::Open, &name, 0, error));
         let (files, base) = match std::fs::metadata(path) {
@@ -81,11 +87,12 @@ impl Place {
         } else {
             Some(Box::new(FileLocks::open(&files)?))
         };
+        let single = base.is_some().then(|| files.clone());
         let storage = match options.backend {
             Backend::File => NativeStorage::File(files),
             Backend::Map => NativeStorage::Map(MapStorage::new(files)),
         };
-        Ok(Self { storage, base, exists, locks })
+        Ok(Self { storage, base, exists, locks, single })
     }
 }
 

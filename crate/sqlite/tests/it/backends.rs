@@ -85,6 +85,12 @@ fn a_backup_is_a_database_in_one_file() {
     let again = Database::open(&file, options()).unwrap();
     assert_eq!(sum(&again.connect().unwrap()), 13);
     again.close().unwrap();
+    let beside: Vec<_> = fs::read_dir(directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("backup.coffer-") && !name.contains("-lock-"))
+        .collect();
+    assert!(beside.is_empty(), "folded into the file at the end: {beside:?}");
     connection.execute_batch(&format!("restore database from '{}'", file.display())).unwrap();
     assert_eq!(sum(&connection), 13);
     assert_eq!(sum(&database.connect().unwrap()), 13);

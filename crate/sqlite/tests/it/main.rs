@@ -5,6 +5,7 @@ mod backends;
 mod basics;
 mod dialect;
 mod differential;
+mod logs;
 mod processes;
 mod simulated;
 mod threads;

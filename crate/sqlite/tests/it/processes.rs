@@ -136,6 +136,25 @@ fn a_process_killed_a_hundred_times_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn locks_are_traced_when_the_environment_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let database = open(&path);
+    let connection = database.connect().unwrap();
+    connection.execute_batch("create table account(id, balance); insert into account values (0, 1000)").unwrap();
+    connection.execute_batch("create table history(n)").unwrap();
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
+        .envs([(TASK, "move".as_ref()), (PATH, path.as_os_str()), ("COFFER_DEBUG_LOCKS", "1".as_ref())])
+        .output()
+        .unwrap();
+    let trace = String::from_utf8(output.stderr).unwrap();
+    for what in ["SHARED", "took the turn to write", "RESERVED", "EXCLUSIVE", "committed", "unlocked"] {
+        assert!(trace.contains(what), "no {what} in the trace");
+    }
+}
+
+#[test]
 fn two_processes_move_money_on_one_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
