@@ -22,6 +22,7 @@ fn database() -> Arc<Core<MemStorage>> {
         read_only: false,
         backend: "memory".to_owned(),
         threads: 1,
+        cluster_bytes: 0,
         process: None,
         key: None,
     };

@@ -25,7 +25,7 @@ fn open(path: &Path, upkeep: Upkeep, settings: Settings) -> Database {
 }
 
 fn until(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(Instant::now() < end, "{what}");
         thread::sleep(Duration::from_millis(5));
