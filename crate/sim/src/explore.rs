@@ -140,16 +140,20 @@ const AFTERWARDS: [Operation; 8] = [
     Operation::Reopen,
 ];
 
-/// Tries every end of a workload.
+/// Tries every end of a workload. After each the first openings die too, in each of their calls, until one lives.
 pub fn explore(workload: &Workload) -> Result<Explored, Failure> {
     let mut explored = Explored::default();
     for kill_at in 1.. {
         for how in Crash::ALL {
             for draw in 0..if how.is_random() { DRAWS } else { 1 } {
-                if !attempt(workload, kill_at, how, draw)? {
-                    return Ok(explored);
+                for dies_opening in [None].into_iter().chain((1..=OPENING_CALLS_MAX).map(Some)) {
+                    let end = End { kill_at, how, draw, dies_opening };
+                    match attempt(workload, end)? {
+                        Life::Unharmed => return Ok(explored),
+                        Life::DiedOnce if dies_opening.is_some() => break,
+                        Life::DiedOnce | Life::DiedAgain => explored.ends += 1,
+                    }
                 }
-                explored.ends += 1;
             }
         }
         explored.calls = kill_at;
@@ -157,8 +161,31 @@ pub fn explore(workload: &Workload) -> Result<Explored, Failure> {
     Ok(explored)
 }
 
-/// Runs the workload up to its death in one call, and what comes after. `false` if it ended before that call.
-fn attempt(workload: &Workload, kill_at: u64, how: Crash, draw: u64) -> Result<bool, Failure> {
+/// An opening makes fewer calls that change or flush something, or the rest is left to chance.
+const OPENING_CALLS_MAX: u64 = 12;
+
+/// One way to die.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    kill_at: u64,
+    how: Crash,
+    draw: u64,
+    dies_opening: Option<u64>,
+}
+
+/// What became of a workload.
+enum Life {
+    /// It ended before the call in which it was to die.
+    Unharmed,
+    /// The opening afterwards ended before the call in which it was to die, or was not to die.
+    DiedOnce,
+    /// The opening died too.
+    DiedAgain,
+}
+
+/// Runs the workload up to its death in one call, and what comes after.
+fn attempt(workload: &Workload, end: End) -> Result<Life, Failure> {
+    let End { kill_at, how, draw, .. } = end;
     let disk = SimStorage::new(draw);
     disk.set_faults(Faults { kill_at: Some(kill_at), ..Faults::none() });
     let mut rng = Rng::new(workload.seed);
@@ -176,15 +203,16 @@ fn attempt(workload: &Workload, kill_at: u64, how: Crash, draw: u64) -> Result<b
         profile: Profile::Calm,
     };
     let mut runner = Runner::of(rng, plan, disk);
+    runner.dies_opening = end.dies_opening;
     let what = match caught(|| live_and_die(&mut runner, &workload.operations)) {
-        Ok(died) => return Ok(died),
+        Ok(life) => return Ok(life),
         Err(Wrong(what)) => what,
     };
-    let what = format!("{} ({how:?}, draw {draw}, in call {kill_at}): {what}", workload.name);
+    let what = format!("{} ({end:?}): {what}", workload.name);
     Err(runner.failure(workload.seed, what))
 }
 
-fn live_and_die(runner: &mut Runner, operations: &[Operation]) -> Result<bool, Wrong> {
+fn live_and_die(runner: &mut Runner, operations: &[Operation]) -> Result<Life, Wrong> {
     runner.create()?;
     for &operation in operations {
         if runner.summary.crashes > 0 {
@@ -193,11 +221,14 @@ fn live_and_die(runner: &mut Runner, operations: &[Operation]) -> Result<bool, W
         runner.perform(operation)?;
     }
     if runner.summary.crashes == 0 {
-        return Ok(false);
+        return Ok(Life::Unharmed);
     }
+    let life = if runner.summary.crashes > 1 { Life::DiedAgain } else { Life::DiedOnce };
+    // An opening that needed fewer calls leaves the plan behind.
+    runner.disk.set_faults(Faults::none());
     for operation in AFTERWARDS {
         runner.perform(operation)?;
     }
     runner.compare_head(usize::MAX)?;
-    Ok(true)
+    Ok(life)
 }

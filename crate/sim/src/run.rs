@@ -124,6 +124,8 @@ pub(crate) struct Runner {
     shaken: bool,
     /// Device calls fail now.
     faulty: bool,
+    /// The next opening dies in this of its changing calls.
+    pub(crate) dies_opening: Option<u64>,
     /// The store must be opened anew before it can go on.
     broken: bool,
     /// Pages of the newest changes, also of lost ones: what a crash would have mixed up.
@@ -203,6 +205,7 @@ impl Runner {
             held_spill: false,
             shaken: false,
             faulty: false,
+            dies_opening: None,
             broken: false,
             recent: VecDeque::new(),
             step: 0,

@@ -126,6 +126,10 @@ impl Runner {
                 self.disk.set_faults(Faults { reads: 20, writes: 5, flushes: 5, others: 5, ..self.disk.faults() });
                 self.faulty = true;
             }
+            if let Some(calls) = self.dies_opening.take() {
+                let kill_at = Some(self.disk.changing_calls() + calls);
+                self.disk.set_faults(Faults { kill_at, ..self.disk.faults() });
+            }
             let opened = self.open_store();
             if self.disk.is_down() {
                 drop(opened);

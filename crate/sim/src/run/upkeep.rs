@@ -39,13 +39,15 @@ impl Runner {
         let fold = self.rng.one_in(2);
         let result = if fold { self.store().fold_job() } else { self.store().compact_job(Compaction::Auto) };
         let Some(Some(job)) = self.tolerated("a job", result)? else { return Ok(()) };
-        self.start(job)
+        self.start(&job)
     }
 
-    fn start(&mut self, job: Job) -> Step {
+    fn start(&mut self, job: &Job) -> Step {
         let target = job.target();
         self.note(|| format!("{job:?}"));
         let threads = 1 + self.rng.index(3);
+        // As between workers of a browser: the job arrives as bytes.
+        let Some(job) = self.tolerated("a job in bytes", Job::from_bytes(&job.to_bytes()))? else { return Ok(()) };
         let result = self.store().start_task(job, threads);
         match self.tolerated("starting a job", result)? {
             Some(task) => {
@@ -88,6 +90,9 @@ impl Runner {
             }
             State::Done(done) => {
                 self.note(|| "install".to_string());
+                let Some(done) = self.tolerated("a result in bytes", Done::from_bytes(&done.to_bytes()))? else {
+                    return Ok(());
+                };
                 let result = self.store().install(&done);
                 self.tolerated("installing a job", result)?;
                 self.after_upkeep("installing")

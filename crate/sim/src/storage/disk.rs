@@ -187,8 +187,10 @@ impl Disk {
             return verdict.plain();
         }
         for change in std::mem::take(&mut self.names_unsynced) {
-            // F4 for names, but none is dropped for ever: directories are journalled.
-            if verdict == Verdict::Pass || self.rng.one_in(2) {
+            // F4 for names, but none is dropped for ever, and none overtakes an earlier one of its name: directories are
+            // journalled.
+            let waits = self.names_unsynced.iter().any(|earlier| earlier.name == change.name);
+            if verdict == Verdict::Pass || !waits && self.rng.one_in(2) {
                 change.apply(&mut self.names_durable);
             } else {
                 self.names_unsynced.push(change);

@@ -112,12 +112,18 @@ impl File {
     /// A failed flush: each change meets the fate drawn for it.
     pub(super) fn flush_partly(&mut self, mut fate: impl FnMut() -> Fate) {
         let durable = &mut self.durable;
+        // What stays unsynced is stored by a later flush, so nothing after it may be durable before: the later flush would
+        // put old bytes over new ones, which no system does.
+        let mut waits = false;
         self.unsynced.retain(|change| match fate() {
-            Fate::Durable => {
+            Fate::Durable if !waits => {
                 change.what.apply(durable);
                 false
             }
-            Fate::Unsynced => true,
+            Fate::Durable | Fate::Unsynced => {
+                waits = true;
+                true
+            }
             Fate::Dropped => false,
         });
     }
