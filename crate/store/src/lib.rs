@@ -33,6 +33,7 @@ mod file;
 mod format;
 mod history;
 mod ids;
+mod increment;
 mod inspect;
 mod job;
 mod keys;

@@ -296,7 +296,7 @@ pub(crate) fn is_unfinished<S: Storage>(storage: &S, bytes: &[u8]) -> Result<boo
 }
 
 /// Opens the manifest with a key: the slot decides whether it is the right one, before anything else is read.
-fn unlock(sealed: Box<SealedManifest>, key: Option<&SlotKey>) -> Result<(Manifest, Option<Keyring>)> {
+pub(crate) fn unlock(sealed: Box<SealedManifest>, key: Option<&SlotKey>) -> Result<(Manifest, Option<Keyring>)> {
     let (cipher, database) = (sealed.cipher(), sealed.database());
     let unauthentic = || Error::corrupt(MANIFEST, 0, What::ManifestAuthentication);
     if cipher == Cipher::None {

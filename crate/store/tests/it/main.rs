@@ -3,6 +3,7 @@
 mod amplification;
 mod basics;
 mod fuzzed;
+mod increment;
 mod inspect;
 mod opening;
 mod review;

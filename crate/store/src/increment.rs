@@ -1,0 +1,64 @@
+//! Increments: what came after a commit, laid over a copy that has that commit.
+//!
+//! The copy and the increment are segments of one database, so together they are what a newer copy would be: a view, made
+//! without writing anything.
+
+use alloc::sync::Arc;
+
+use crate::device::{Device, Storage};
+use crate::error::{Error, Limit, Result, What};
+use crate::file::OpenFile;
+use crate::format::manifest::{SegmentEntry, Slot, decode_slot};
+use crate::ids::CommitId;
+use crate::keys::SlotKey;
+use crate::location::Location;
+use crate::recover::{overlay, read_contents, unlock};
+use crate::segment::{open_segment, read_header, read_manifest_copy, read_seal};
+use crate::store::Store;
+
+impl<S: Storage> Store<S> {
+    /// Shows what an increment (an export `since` a commit) holds over the newest state, and gives its commit. Only for a
+    /// store that is open for reading; nothing is written. `key` opens one of the increment's own slots.
+    ///
+    /// Fails with [`Error::NoSuchCommit`] if the increment does not continue this state: it begins after it, ends before it,
+    /// or belongs to another database.
+    pub fn lay_over(&mut self, name: &str, device: S::Device, key: Option<&SlotKey>) -> Result<CommitId> {
+        if !self.options.read_only {
+            return Err(Limit::ReadOnly.into());
+        }
+        let header = read_header(&device, name)?;
+        let copy = read_manifest_copy(&device, name, &header)?;
+        let Slot::Whole(sealed) = decode_slot(name, &copy)? else {
+            return Err(Error::corrupt(name, 0, What::Manifest));
+        };
+        // The increment's own keys: they may have been rotated since the copy was made.
+        let (manifest, keys) = unlock(sealed, key)?;
+        let data_key = keys.as_ref().and_then(|keys| keys.data(header.epoch));
+        let file_bytes = device.len()?;
+        let file = open_segment(device, name, &header, manifest.database, data_key, file_bytes)?;
+        let seal = read_seal(&file, &header)?;
+        let continues = (seal.base..=seal.last).contains(&self.view.commit);
+        if manifest.database != self.manifest.database || !continues || header.page_size != self.manifest.page_size {
+            return Err(Error::NoSuchCommit { commit: seal.base });
+        }
+        let entry = SegmentEntry {
+            id: seal.id,
+            file_bytes,
+            records: seal.records,
+            base: seal.base,
+            last: seal.last,
+            epoch: header.epoch,
+        };
+        let contents = read_contents(&file, &header, &entry)?;
+        // Copies and increments may carry one id, by which a reader knows what it has read ahead. So this one is not.
+        let slot = self.insert_file(Arc::new(OpenFile { sealed_bytes: None, ..file }));
+        overlay(&mut self.view.table, &contents, seal.last, |entry| {
+            Location::new(slot, entry.offset, entry.body_bytes, entry.commit)
+        });
+        self.view.table.truncate(seal.page_count, |_| ());
+        self.view.page_count = seal.page_count;
+        self.view.commit = seal.last;
+        self.chain = seal.chain;
+        Ok(seal.last)
+    }
+}
