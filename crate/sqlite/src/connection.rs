@@ -152,7 +152,9 @@ impl Connection {
             #[cfg(not(target_family = "wasm"))]
             Admin::BackupIncremental(name) => crate::native::back_up(self.host.as_ref(), name, true),
             #[cfg(not(target_family = "wasm"))]
-            Admin::Restore(name) => crate::native::restore(&self.host, name, self.session.busy_timeout()),
+            Admin::Restore(name) => {
+                crate::native::restore(&self.host, &[name.into()], self.session.busy_timeout()).map(|_| ())
+            }
             #[cfg(target_family = "wasm")]
             Admin::Backup(_) | Admin::BackupIncremental(_) | Admin::Restore(_) => Err(Error::new(
                 ErrorCode::Unsupported,

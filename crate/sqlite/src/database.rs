@@ -157,6 +157,12 @@ impl Database {
         Ok(Self { single: place.single, ..Self::open_at(place.storage, Box::new(SystemEntropy), options, at)? })
     }
 
+    /// Replaces the contents by those of a backup, in one commit: a full one, with any increments that continue it, in their
+    /// order. They open with the key that this database was opened with. Gives the commit that was restored.
+    pub fn restore(&self, backups: &[std::path::PathBuf]) -> Result<CommitId> {
+        crate::native::restore(&self.host(), backups, self.busy_timeout)
+    }
+
     /// Opens a new, empty database that lives in memory and dies with its last handle.
     pub fn in_memory(options: OpenOptions) -> Result<Self> {
         let storage = crate::native::NativeStorage::Memory(MemStorage::new());
@@ -600,20 +606,22 @@ fn open_store<S: Storage>(
             let message = "the database is not encrypted; open it without a key, then encrypt it";
             return Err(Error::new(ErrorCode::WrongKey, message));
         }
-        Some(key) => {
-            let mut fits = None;
-            for slot in &peek.slots {
-                for candidate in candidates(key, std::slice::from_ref(slot))? {
-                    if fits.is_none() && slot.unwrap_master(peek.cipher, &candidate, peek.database).is_ok() {
-                        fits = Some(candidate);
-                    }
-                }
-            }
-            Some(fits.ok_or(coffer_store::Error::WrongKey)?)
-        }
+        Some(key) => Some(fitting(key, &peek)?),
     };
     let (store, recovered) = Store::open(storage, entropy, store_options, key.as_ref())?;
     Ok((store, Some(recovered)))
+}
+
+/// What a key becomes for the slot that it opens.
+pub(crate) fn fitting(key: &Key, peek: &coffer_store::Peek) -> Result<SlotKey> {
+    for slot in &peek.slots {
+        for candidate in candidates(key, std::slice::from_ref(slot))? {
+            if slot.unwrap_master(peek.cipher, &candidate, peek.database).is_ok() {
+                return Ok(candidate);
+            }
+        }
+    }
+    Err(coffer_store::Error::WrongKey.into())
 }
 
 /// A name as the path of a `file:` URI.

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Scratch, Storage};
+use coffer_store::{CommitId, Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Scratch, Storage};
 
 use super::files::{FileStorage, device_error};
-use crate::database::{Create, Database, OpenOptions, Upkeep};
+use super::open::NativeDevice;
+use crate::database::{Create, Database, OpenOptions, Upkeep, fitting};
 use crate::error::{Error, ErrorCode, Result};
+use crate::key::Key;
 use crate::registry::{Host, PageSource};
 
 /// Writes a backup to a path where there is no file yet.
@@ -40,8 +42,12 @@ pub(crate) fn back_up(host: &dyn Host, path: &str, incremental: bool) -> Result<
     named
 }
 
-/// Replaces a database's contents by a backup's, in one commit.
-pub(crate) fn restore(host: &Arc<dyn Host>, path: &str, limit: Duration) -> Result<()> {
+/// Replaces a database's contents by those of a full backup with increments over it, in one commit. Gives the commit that
+/// the newest of them holds.
+pub(crate) fn restore(host: &Arc<dyn Host>, paths: &[PathBuf], limit: Duration) -> Result<CommitId> {
+    let Some((full, increments)) = paths.split_first() else {
+        return Err(Error::new(ErrorCode::NotFound, "no backup was named"));
+    };
     let options = OpenOptions {
         create: Create::Never,
         read_only: true,
@@ -49,7 +55,10 @@ pub(crate) fn restore(host: &Arc<dyn Host>, path: &str, limit: Duration) -> Resu
         upkeep: Upkeep::Manual,
         ..OpenOptions::default()
     };
-    let backup = Database::open(path, options)?;
+    let backup = Database::open(full, options)?;
+    for increment in increments {
+        lay_over(&backup, increment, host.key().as_ref())?;
+    }
     let snapshot = backup.snapshot();
     let mut scratch = Scratch::default();
     let mut read = |page, out: &mut [u8]| snapshot.read(page, out, &mut scratch).map(|_| ());
@@ -58,5 +67,20 @@ pub(crate) fn restore(host: &Arc<dyn Host>, path: &str, limit: Duration) -> Resu
         return Err(coffer_store::Error::Limit(coffer_store::Limit::PageSize).into());
     }
     host.replace_pages(&mut pages, limit)?;
-    Ok(())
+    Ok(snapshot.commit())
+}
+
+fn lay_over(backup: &Database, increment: &Path, key: Option<&Key>) -> Result<CommitId> {
+    let storage = FileStorage::single(increment);
+    let peek = coffer_store::peek(&storage, Some(super::BASE))?;
+    let key = key.filter(|_| !peek.slots.is_empty()).map(|key| fitting(key, &peek)).transpose()?;
+    let device = NativeDevice::File(storage.open(super::BASE, OpenMode::Read)?);
+    let name = increment.to_string_lossy();
+    backup.with_store(|store| store.lay_over(&name, device, key.as_ref())).map_err(|error| match error.code {
+        ErrorCode::NoSuchCommit => {
+            let what = "does not continue what was given before it; give a full backup, then its increments in order";
+            Error::new(ErrorCode::NoSuchCommit, format!("{name} {what}"))
+        }
+        _ => error,
+    })
 }
