@@ -21,6 +21,8 @@ mod query;
 mod restore;
 mod rotate_key;
 mod shell;
+#[cfg(feature = "sim")]
+mod sim;
 mod train_dict;
 mod verify;
 
@@ -63,6 +65,8 @@ enum Verb {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Bench(bench::Bench),
+    #[cfg(feature = "sim")]
+    Sim(sim::Sim),
     Completions(completions::Completions),
 }
 
@@ -92,6 +96,8 @@ impl Command {
             Verb::Backup(verb) => verb.run(),
             Verb::Restore(verb) => verb.run(),
             Verb::Bench(verb) => verb.run(),
+            #[cfg(feature = "sim")]
+            Verb::Sim(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),
         }
     }

@@ -13,7 +13,7 @@ use crate::verb::export::single;
 /// Write a backup: one file, encrypted as the database is
 ///
 /// A full backup is a single-file database: query, info and verify open it. With --since it holds only what came after that
-/// commit, and restore needs the backup of that commit as well.
+/// commit, and restore wants it after the backup that has that commit.
 #[derive(Args, Debug)]
 pub struct Backup {
     #[command(flatten)]

@@ -1,15 +1,15 @@
 //! `coffer restore`: a database becomes what a backup holds, in one commit.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
-use coffer_sqlite::{Database, OpenOptions, statement};
+use coffer_sqlite::{Database, OpenOptions};
 use coffer_store::Cipher;
 
 use crate::failure::{Failure, Outcome};
 use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
-use crate::value::quoted;
 use crate::verb::init;
 
 /// Bring back what a backup holds
@@ -20,9 +20,9 @@ use crate::verb::init;
 pub struct Restore {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The backup.
-    #[arg(value_name = "BACKUP")]
-    backup: PathBuf,
+    /// The backup: a full one, then any increments (backup --since) that continue it, in their order.
+    #[arg(value_name = "BACKUP", required = true)]
+    backups: Vec<PathBuf>,
     /// Replace what the database holds.
     #[arg(long)]
     replace: bool,
@@ -31,7 +31,7 @@ pub struct Restore {
 impl Restore {
     pub fn run(&self) -> Outcome {
         let name = self.database.name();
-        let backup = DatabaseArgs { path: self.backup.clone(), ..self.database.clone() };
+        let backup = DatabaseArgs { path: self.backups.first().cloned().unwrap_or_default(), ..self.database.clone() };
         let made = !self.database.path.exists();
         let key = if made { backup.key()? } else { self.database.key()? };
         // A backup that is damaged or foreign is told before anything is made or replaced.
@@ -69,8 +69,9 @@ impl Restore {
                 format!("{name} is not empty; choose another path, or say --replace to replace what it holds");
             return Err(Failure::data(message));
         }
-        let file = self.backup.to_string_lossy();
-        statement::exec(&connection, &format!("restore database from {}", quoted(&file, '\'')))?;
+        drop(connection);
+        let commit = database.restore(&self.backups)?;
+        writeln!(stdout(), "commit {commit}")?;
         Ok(())
     }
 }

@@ -311,3 +311,57 @@ fn every_shell_gets_its_completions() {
         assert!(place.run(&format!("completions {shell}")).ok().contains("rotate-key"), "{shell}");
     }
 }
+
+#[test]
+fn a_chain_of_increments_restores_what_the_database_was() {
+    let place = Place::new();
+    place.run("init a.coffer --passphrase-env PASS").ok();
+    let query = |sql: &str| place.run_with("query a.coffer --passphrase-env PASS", sql).ok();
+    let backup = |rest: &str| {
+        let said = place.run(&format!("backup a.coffer {rest} --passphrase-env PASS")).ok();
+        said.split([' ', ',']).nth(1).unwrap().to_owned()
+    };
+    query(&format!(
+        "{RICH}; create table filler as with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000) select i, hex(randomblob(20)) from n"
+    ));
+    let full = backup("full");
+    query("insert into plain(t) values ('second')");
+    let second = backup(&format!("second --since {full}"));
+    query("drop table filler; vacuum; insert into plain(t) values ('third')");
+    place.run("rotate-key a.coffer --passphrase-env PASS").ok();
+    let third = backup(&format!("third --since {second}"));
+    let bytes = |name: &str| place.join(name).metadata().unwrap().len();
+    assert!(bytes("second") < bytes("full") / 4, "{} {}", bytes("second"), bytes("full"));
+
+    assert_eq!(
+        place.run("restore now.coffer full second third --passphrase-env PASS").ok(),
+        format!("commit {third}\n")
+    );
+    for database in ["a.coffer", "now.coffer"] {
+        place.run(&format!("export {database} --format sqlite -o {database}.sqlite --passphrase-env PASS")).ok();
+    }
+    assert_eq!(contents(&place.join("now.coffer.sqlite")), contents(&place.join("a.coffer.sqlite")));
+    place.run("restore then.coffer full second --passphrase-env PASS").ok();
+    let texts = "select group_concat(t) from plain where t in ('second', 'third')";
+    assert_eq!(place.run_with("query then.coffer --no-header --passphrase-env PASS", texts).ok(), "second\n");
+
+    // Increments are no databases, and continue only what they were taken after.
+    assert_eq!(place.run("info second --passphrase-env PASS").code, Some(5));
+    let said = place.run("restore not.coffer full third --passphrase-env PASS").fails(1);
+    assert_eq!(
+        said,
+        "third does not continue what was given before it; give a full backup, then its increments in order"
+    );
+    assert!(!place.join("not.coffer").exists());
+}
+
+#[test]
+fn the_simulator_replays_a_seed() {
+    let place = Place::new();
+    let run = || place.run("sim --seed 7").ok();
+    let (one, other) = (run(), run());
+    assert!(one.starts_with("from seed 7\n1 runs in "), "{one}");
+    let what_happened = |said: &str| said.split_once(" s: ").unwrap().1.to_owned();
+    assert_eq!(what_happened(&one), what_happened(&other));
+    assert!(place.run("sim --profile nonsense").err.contains("swarm"));
+}
