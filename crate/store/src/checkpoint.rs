@@ -94,7 +94,7 @@ impl<S: Storage> Store<S> {
             subkey: clone_subkey(file.subkey.as_ref()),
             dictionary: None,
         };
-        let commits = self.remembered(&log.commits, &keep, false);
+        let commits = self.remembered(log.commits.iter(), &keep);
         let mut job = self.empty_job();
         let Some(log) = self.sealed.front() else { return Ok(None) };
         job.sources.push(source);
@@ -390,7 +390,8 @@ impl<S: Storage> Store<S> {
         let target = job.target();
         let output = match self.storage.open(&target, OpenMode::Create) {
             Err(error) if error.kind == DeviceErrorKind::Exists => {
-                // Left by a job that a crash interrupted; the id was never used.
+                // Left by a job that a crash interrupted, unless somebody else has written since: then it may be theirs.
+                self.check_newest_root()?;
                 self.storage.remove(&target)?;
                 self.storage.open(&target, OpenMode::Create)?
             }
@@ -424,25 +425,28 @@ impl<S: Storage> Store<S> {
         records
     }
 
-    /// Of commits, those that a segment has to remember. Cuts of the oldest segment hide nothing any more, unless history is
-    /// kept.
+    /// Of commits in their order, those that a segment has to remember. A cut is forgotten once a later one cut at least as
+    /// much off, unless history is kept: what it hides is hidden by the later one. Cuts are never forgotten otherwise, since an
+    /// increment on an older copy needs them.
     pub(crate) fn remembered<'c>(
         &self,
-        commits: impl IntoIterator<Item = &'c CommitInfo>,
+        commits: impl DoubleEndedIterator<Item = &'c CommitInfo>,
         keep: &Keep,
-        oldest: bool,
     ) -> Vec<CommitInfo> {
-        let cuts_matter = !oldest || keep.any();
         let asked = |info: &CommitInfo| info.request != RequestId::NONE && self.requests.remembers(info.request);
-        let wanted = |info: &CommitInfo| info.cut.is_some() && cuts_matter || asked(info) || keep.keeps(info.commit);
-        let mut commits = commits.into_iter().peekable();
+        let keeps_history = keep.any();
+        let mut lowest_later: Option<PageCount> = None;
         let mut remembered = Vec::new();
-        while let Some(info) = commits.next() {
+        for (from_last, info) in commits.rev().enumerate() {
+            let hides = info.cut.is_some_and(|cut| lowest_later.is_none_or(|lowest| cut < lowest));
+            let cuts = hides || info.cut.is_some() && keeps_history;
             // The last may be the newest of all, which can be kept at any later time.
-            if wanted(info) || commits.peek().is_none() {
+            if cuts || asked(info) || keep.keeps(info.commit) || from_last == 0 {
                 remembered.push(*info);
             }
+            lowest_later = info.cut.into_iter().chain(lowest_later).min();
         }
+        remembered.reverse();
         remembered
     }
 }

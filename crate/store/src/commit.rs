@@ -10,7 +10,7 @@ use alloc::vec;
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
 use crate::format::frame::CommitPayload;
-use crate::format::layout::LOG_DATA_START;
+use crate::format::layout::{COMMITS_MAX, LOG_DATA_START};
 use crate::format::log::LogHeader;
 use crate::format::manifest::{Slot, decode_slot};
 use crate::ids::{Chain, CommitId, Epoch, RequestId, Salt};
@@ -29,7 +29,8 @@ impl<S: Storage> Store<S> {
         if txn.is_empty() && how.request == RequestId::NONE {
             return Ok(self.view.commit);
         }
-        if self.log.as_ref().is_some_and(|log| !log.commits.is_empty() && log.end >= self.options.log_bytes_max) {
+        let full = |log: &Log<S::Device>| log.end >= self.options.log_bytes_max || log.commits.len() >= COMMITS_MAX;
+        if self.log.as_ref().is_some_and(|log| !log.commits.is_empty() && full(log)) {
             return Err(Limit::LogFull.into());
         }
         self.begin_log()?;

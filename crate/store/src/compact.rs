@@ -11,7 +11,8 @@ use crate::checkpoint::{Installed, STEP_BYTES, clone_subkey};
 use crate::device::Storage;
 use crate::error::Result;
 use crate::format::body::FileKind;
-use crate::ids::PageNo;
+use crate::format::layout::COMMITS_MAX;
+use crate::ids::{Epoch, PageNo};
 use crate::job::{Inline, Job, Source, Workers};
 use crate::location::{FileSlot, Location};
 use crate::recover::read_contents;
@@ -92,8 +93,7 @@ impl<S: Storage> Store<S> {
                 dictionary: file.dictionary.clone(),
             })
             .collect();
-        let oldest = chosen.start == 0;
-        job.commits = self.remembered(segments.iter().flat_map(|segment| &segment.commits), &keep, oldest);
+        job.commits = self.remembered(segments.iter().flat_map(|segment| &segment.commits), &keep);
         if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
             (job.base, job.last) = (first.entry.base, last.entry.last);
             (job.chain, job.page_count) = (last.chain, last.page_count);
@@ -114,10 +114,13 @@ impl<S: Storage> Store<S> {
 
     /// Which neighbours to merge, by C2.
     fn choose(&self) -> Option<core::ops::Range<usize>> {
+        if let Some(outlived) = self.outlived() {
+            return Some(outlived);
+        }
         let (live, dead) = (self.live_bytes(), self.dead_bytes());
         let dead_max = (live / 100).saturating_mul(u64::from(self.options.dead_percent_max)).max(DEAD_BYTES_MIN);
         let keeps_history = self.keep().any();
-        if dead > dead_max && !keeps_history {
+        if dead > dead_max && !keeps_history && self.commits_fit(&(0..self.segments.len())) {
             return Some(0..self.segments.len());
         }
         if self.segments.len() <= self.options.segments_max.max(1) {
@@ -141,6 +144,9 @@ impl<S: Storage> Store<S> {
                 }
                 let each = bytes / (count - 1);
                 let end = start + usize::try_from(count).unwrap_or(usize::MAX);
+                if !self.commits_fit(&(start..end)) {
+                    break;
+                }
                 if best.as_ref().is_none_or(|(least, _)| each <= *least) {
                     best = Some((each, start..end));
                 }
@@ -149,10 +155,28 @@ impl<S: Storage> Store<S> {
         best.map(|(_, run)| run)
     }
 
+    /// Whether what these segments remember of commits has room in one record.
+    fn commits_fit(&self, run: &core::ops::Range<usize>) -> bool {
+        let segments = self.segments.get(run.clone()).unwrap_or_default();
+        segments.iter().map(|segment| segment.commits.len()).sum::<usize>() <= COMMITS_MAX
+    }
+
+    /// The key epoch of new segments.
+    fn target_epoch(&self) -> Epoch {
+        if self.decrypting || self.keys.is_none() { Epoch(0) } else { self.manifest.epoch }
+    }
+
+    /// A segment under an outlived key, or none where there should be one: a rotation or encryption that was interrupted goes
+    /// on by itself.
+    fn outlived(&self) -> Option<core::ops::Range<usize>> {
+        let epoch = self.target_epoch();
+        self.segments.iter().position(|segment| segment.entry.epoch != epoch).map(|index| index..index + 1)
+    }
+
     fn stale(&self) -> Option<core::ops::Range<usize>> {
-        let epoch = if self.decrypting || self.keys.is_none() { 0 } else { self.manifest.epoch.0 };
+        let epoch = self.target_epoch();
         let stale =
-            |segment: &crate::store::Segment| segment.entry.epoch.0 != epoch || segment.entry.id < self.rewrite_before;
+            |segment: &crate::store::Segment| segment.entry.epoch != epoch || segment.entry.id < self.rewrite_before;
         self.segments.iter().position(stale).map(|index| index..index + 1)
     }
 

@@ -14,7 +14,7 @@ use crate::ids::{Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, S
 use crate::job::Inline;
 use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, Wrapped};
 use crate::options::{NewKey, Options};
-use crate::recover::{MANIFEST, is_unfinished, manifest_slot};
+use crate::recover::{MANIFEST, is_unfinished, manifest_slot, newest_generation};
 use crate::store::Store;
 
 impl<S: Storage> Store<S> {
@@ -96,6 +96,7 @@ impl<S: Storage> Store<S> {
     ) -> Result<()> {
         self.check_writable()?;
         let mut manifest = change(self.manifest.clone())?;
+        self.check_newest_root()?;
         self.confirm_root()?;
         manifest.generation += 1;
         manifest.flushed = self.flushed.max(manifest.commit);
@@ -147,6 +148,17 @@ impl<S: Storage> Store<S> {
             return Err(error);
         }
         self.root_confirmed = true;
+        Ok(())
+    }
+
+    /// Finds that nobody else has written a root since ours. A lock should see to that; where it did not, as for a tab that
+    /// was frozen and woke up, writing on would fork the database, so the store stops.
+    pub(crate) fn check_newest_root(&mut self) -> Result<()> {
+        let Some(device) = &self.manifest_device else { return Ok(()) };
+        let newest = newest_generation(device)?;
+        if newest.is_some_and(|newest| newest > self.manifest.generation) {
+            return Err(self.poison(Error::Conflict { base: self.manifest.commit, head: self.view.commit }));
+        }
         Ok(())
     }
 

@@ -251,8 +251,11 @@ impl Requests {
     }
 
     pub fn add(&mut self, request: RequestId, commit: CommitId) {
-        if request == RequestId::NONE || self.by_id.insert(request, commit).is_some() {
+        if request == RequestId::NONE {
             return;
+        }
+        if self.by_id.insert(request, commit).is_some() {
+            self.order.retain(|earlier| *earlier != request);
         }
         self.order.push_back(request);
         if self.order.len() > REQUESTS_MAX

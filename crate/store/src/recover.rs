@@ -92,15 +92,16 @@ impl<S: Storage> Store<S> {
         key: Option<&SlotKey>,
     ) -> Result<(Self, Recovered)> {
         let mode = if options.read_only { OpenMode::Read } else { OpenMode::Write };
-        let (sealed, manifest_device) = read_root(&storage, options.base.as_deref(), mode)?;
-        let (mut manifest, keys) = unlock(sealed, key)?;
-        if manifest_device.is_none() {
-            adopt_base(&storage, &options, &mut manifest, keys.as_ref())?;
-        }
-        let loaded = load(&storage, &manifest, keys.as_ref(), &options)?;
-        if manifest_device.is_some() {
-            check_unnamed(&storage, &manifest, keys.as_ref(), loaded.view.commit)?;
-        }
+        // A reader takes no lock, so a writer may checkpoint or commit between two of its reads; what it then sees is not
+        // damaged, only of two moments. A second look decides.
+        let looks = if options.read_only { READ_ONLY_LOOKS } else { 1 };
+        let mut look = 1;
+        let (manifest, keys, manifest_device, loaded) = loop {
+            match look_at(&storage, &options, mode, key) {
+                Err(Error::Corrupt(_)) if look < looks => look += 1,
+                other => break other?,
+            }
+        };
         let recovered = loaded.recovered();
         let encoder = Self::encoder_for(&manifest);
         let log_next = loaded.logs.last().map_or(manifest.log_first, |log| log.generation().next());
@@ -219,6 +220,45 @@ fn unproven_start<D>(log: &Log<D>, flushed: CommitId) -> u64 {
     let proven = log.frames.partition_point(|frame| frame.commit <= flushed);
     let last_proven = proven.checked_sub(1).and_then(|last| log.frames.get(last));
     last_proven.map_or(LOG_DATA_START as u64, |frame| frame.offset)
+}
+
+/// How often a reader looks before it believes in damage.
+const READ_ONLY_LOOKS: u32 = 3;
+
+type Looked<D> = (Manifest, Option<Keyring>, Option<D>, Loaded<D>);
+
+/// Reads and understands everything, and writes nothing.
+fn look_at<S: Storage>(
+    storage: &S,
+    options: &Options,
+    mode: OpenMode,
+    key: Option<&SlotKey>,
+) -> Result<Looked<S::Device>> {
+    let (sealed, manifest_device) = read_root(storage, options.base.as_deref(), mode)?;
+    let (mut manifest, keys) = unlock(sealed, key)?;
+    if manifest_device.is_none() {
+        adopt_base(storage, options, &mut manifest, keys.as_ref())?;
+    }
+    let loaded = load(storage, &manifest, keys.as_ref(), options)?;
+    if manifest_device.is_some() {
+        check_unnamed(storage, &manifest, keys.as_ref(), loaded.view.commit)?;
+    }
+    Ok((manifest, keys, manifest_device, loaded))
+}
+
+/// The generation of the newest whole slot, whoever wrote it.
+pub(crate) fn newest_generation<D: Device>(device: &D) -> Result<Option<u64>> {
+    let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    device.read_at(0, &mut bytes)?;
+    let (first, second) = bytes.split_at(bytes.len().min(MANIFEST_SLOT_BYTES));
+    let mut newest = None;
+    for slot in [first, second] {
+        if let Slot::Whole(manifest) = decode_slot(MANIFEST, slot)? {
+            newest = newest.max(Some(manifest.generation()));
+        }
+    }
+    Ok(newest)
 }
 
 /// Writes a part of a file over itself.
@@ -534,7 +574,8 @@ pub(crate) fn read_contents<D: Device>(
         check_dictionary(file, header, Some(&seal))?;
         // A seal can claim any number; an index entry takes three bytes at least.
         let entries_max = (seal.commits_start - seal.index_start) / 3;
-        let mut entries = Vec::with_capacity(usize::try_from(seal.records.min(entries_max)).unwrap_or(0));
+        let capacity = seal.records.min(entries_max).min(1 << 20);
+        let mut entries = Vec::with_capacity(usize::try_from(capacity).unwrap_or(0));
         read_index(file, header, &seal, |index| entries.push(index))?;
         Ok(Contents { entries, commits: read_commits(file, &seal)?, seal: Some(seal), rebuilt: false })
     };

@@ -114,6 +114,9 @@ impl<S: Storage> Store<S> {
 
     /// Removes a key slot. The root is written twice, so that neither of its slots has it any more.
     pub fn remove_key(&mut self, number: u8) -> Result<()> {
+        if !self.manifest.slots.iter().any(|slot| slot.number() == number) {
+            return Err(Limit::KeySlots.into());
+        }
         if self.manifest.slots.len() <= 1 {
             return Err(Limit::LastKeySlot.into());
         }

@@ -223,7 +223,8 @@ impl<S: Storage> Store<S> {
 
     /// Whether the active log has taken enough for a checkpoint to be worth it, or sealed logs wait.
     pub fn needs_checkpoint(&self) -> bool {
-        let active = self.log.as_ref().map_or(0, |log| log.frames.len());
+        // Commits count as well as frames, since each is remembered until it is folded.
+        let active = self.log.as_ref().map_or(0, |log| log.frames.len().max(log.commits.len() / 64));
         !self.sealed.is_empty() || active >= self.options.checkpoint_pages as usize
     }
 

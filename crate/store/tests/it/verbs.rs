@@ -365,3 +365,60 @@ fn a_verb_does_not_wait_for_maintenance_that_is_half_done() {
     store.decrypt(&Inline, 1).unwrap();
     assert_eq!(contents(&store).len(), 500);
 }
+
+#[test]
+fn an_increment_carries_cuts_that_a_merge_of_everything_has_seen() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    put(&mut store, 1..=30, 1);
+    let since = store.head();
+    let mut txn = store.begin();
+    txn.set_page_count(coffer_store::PageCount(10));
+    store.commit(txn, Commit::default()).unwrap();
+    let mut txn = store.begin();
+    txn.set_page_count(coffer_store::PageCount(30));
+    store.commit(txn, Commit::default()).unwrap();
+    store.checkpoint(&Inline, 1).unwrap();
+    put(&mut store, 1..=2, 2);
+    store.checkpoint(&Inline, 1).unwrap();
+    store.compact(Compaction::All, &Inline, 1).unwrap();
+    let kept: Vec<_> = store.kept_commits();
+    assert_eq!(kept.len(), 1, "only the newest commit is kept");
+    let increment = MemStorage::new();
+    let device = increment.open("increment", OpenMode::Create).unwrap();
+    store.export(Some(since), device, &Inline, 1).unwrap();
+    let bytes = increment.bytes("increment").unwrap();
+    let cut = [2u64.to_le_bytes().as_slice(), &10u32.to_le_bytes(), &10u32.to_le_bytes()].concat();
+    assert!(bytes.windows(cut.len()).any(|window| window == cut), "the cut of commit 2 is in the increment");
+}
+
+#[test]
+fn a_writer_that_was_overtaken_stops_instead_of_forking_the_database() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    put(&mut store, 1..=10, 1);
+    let mut other = open(&storage, small(), None);
+    other.checkpoint(&Inline, 1).unwrap();
+    put(&mut store, 1..=1, 2);
+    assert!(matches!(store.checkpoint(&Inline, 1), Err(Error::Conflict { .. })));
+    assert!(store.is_poisoned());
+    drop((store, other));
+    let store = open(&storage, small(), None);
+    assert_eq!(store.verify(|_| true).unwrap().damage, []);
+    assert_eq!(contents(&store)[9], content(store.page_size(), 10, 1));
+}
+
+#[test]
+fn an_interrupted_encryption_goes_on_by_itself() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    put(&mut store, 1..=50, 1);
+    store.checkpoint(&Inline, 1).unwrap();
+    store.rotate_key(&[(0, &slot_key(1))]).unwrap();
+    drop(store);
+    let mut store = open(&storage, small(), Some(1));
+    while !store.maintain(1 << 20).unwrap().idle {}
+    assert_eq!(store.finish_rotation().unwrap(), 1, "nothing needs the old key any more");
+    drop(store);
+    assert_eq!(contents(&open(&storage, small(), Some(1))).len(), 50);
+}
