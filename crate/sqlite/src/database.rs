@@ -582,7 +582,12 @@ fn open_store<S: Storage>(
     store_options: coffer_store::Options,
     exists: bool,
 ) -> Result<(Store<S>, Option<Recovered>)> {
-    if !exists {
+    // A root that was never finished is answered as not there, and is taken over.
+    let peek = match exists.then(|| coffer_store::peek(&storage, store_options.base.as_deref())).transpose() {
+        Err(coffer_store::Error::Device(error)) if error.kind == DeviceErrorKind::NotFound => None,
+        peek => peek?,
+    };
+    let Some(peek) = peek else {
         if options.create == Create::Never || options.read_only {
             return Err(refused(DeviceErrorKind::NotFound));
         }
@@ -594,11 +599,10 @@ fn open_store<S: Storage>(
             key: &slot.key,
         });
         return Ok((Store::create(storage, entropy, store_options, new_key)?, None));
-    }
+    };
     if options.create == Create::New {
         return Err(refused(DeviceErrorKind::Exists));
     }
-    let peek = coffer_store::peek(&storage, store_options.base.as_deref())?;
     let key = match &options.key {
         None => None,
         // A key for a database that has none would promise a secrecy that is not there.

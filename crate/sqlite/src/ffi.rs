@@ -7,12 +7,19 @@
 //!     will not close it.
 //! I2  References made from SQLite's pointers never outlive the call they came with.
 
+#![cfg_attr(
+    target_family = "wasm",
+    allow(clippy::cast_ptr_alignment, reason = "SQLite allocates handles at multiples of 8 on every target")
+)]
+
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::ffi;
 use rusqlite::types::Value;
@@ -108,6 +115,29 @@ pub fn map_file(file: &std::fs::File) -> std::io::Result<memmap2::Mmap> {
     // open by any process that keeps to the store's rules; a stranger who cuts one gets this process a SIGBUS, and
     // the backend's documentation says so.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+/// Counts at the beginning of a file, as other processes change them.
+#[cfg(not(target_family = "wasm"))]
+pub struct SharedCounts(memmap2::MmapRaw);
+
+#[cfg(not(target_family = "wasm"))]
+impl SharedCounts {
+    /// Maps the first `count` numbers of a file that has them.
+    pub fn map(file: &std::fs::File, count: usize) -> std::io::Result<Self> {
+        memmap2::MmapOptions::new().len(8 * count).map_raw_read_only(file).map(Self)
+    }
+
+    /// The number at an index, as it is now.
+    pub fn load(&self, index: usize) -> u64 {
+        assert!(8 * (index + 1) <= self.0.len(), "the number is mapped");
+        #[expect(clippy::cast_ptr_alignment, reason = "a map begins at a page")]
+        let place = self.0.as_mut_ptr().cast::<u64>();
+        // SAFETY: the map is page-aligned, lives as long as `self` and holds the number, which was checked; the file is never
+        // cut, and others change it while we look, which is what an atomic is for. It is only read, as the map is.
+        let count = unsafe { AtomicU64::from_ptr(place.add(index)) };
+        u64::from_le(count.load(Ordering::Acquire))
+    }
 }
 
 fn accept(code: c_int) -> Outcome<()> {

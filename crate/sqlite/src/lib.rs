@@ -21,6 +21,10 @@
 //! Layers inside: `ffi.rs` (all the `unsafe` there is) turns SQLite's calls into those of `vfs.rs`; `file.rs` is a database on
 //! the store (`main_file.rs`) or a private file (`memory.rs`); `core.rs` is one open database behind any number of them.
 #![deny(missing_docs)]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(clippy::arc_with_non_send_sync, reason = "there is one thread in wasm; see portable.rs")
+)]
 
 mod admin;
 mod cache;

@@ -43,6 +43,10 @@ pub(crate) struct MainFile<S: Storage> {
     scratch: Scratch,
     /// A page while a part of it is read or changed.
     page: Vec<u8>,
+    /// The header as it was presented last, and of which commit: SQLite asks for it at the beginning of each transaction.
+    header: Option<(CommitId, [u8; header::BYTES])>,
+    /// Was refused the turn to write, and may have been given it since.
+    asked: bool,
 }
 
 /// The first page's fields that this file looks at.
@@ -84,6 +88,8 @@ where
             unflushed: false,
             scratch,
             page: Vec::new(),
+            header: None,
+            asked: false,
         }
     }
 
@@ -114,6 +120,13 @@ where
         }
     }
 
+    /// A part of the header as it was presented before, if it is still the one to present.
+    fn known_header(&self, range: std::ops::Range<usize>) -> Option<&[u8]> {
+        let commit = self.snapshot.as_ref().filter(|_| self.txn.is_none())?.commit();
+        let (known, header) = self.header.as_ref()?;
+        if *known == commit { header.get(range) } else { None }
+    }
+
     /// Reads a page's first bytes as this connection sees them.
     fn read_page(&mut self, page: PageNo, out: &mut [u8]) -> Outcome<()> {
         let own = self.txn.as_ref().filter(|txn| txn.has(page));
@@ -142,6 +155,9 @@ where
         result.map_err(|error| registry::report(&self.session, error))?;
         if page == FIRST {
             self.present_header(out, is_own);
+            if let (false, Some(snapshot), Some(header)) = (is_own, &self.snapshot, out.first_chunk()) {
+                self.header = Some((snapshot.commit(), *header));
+            }
         }
         Ok(())
     }
@@ -306,6 +322,7 @@ where
         }
         let host: Arc<dyn Host> = Arc::clone(&self.core) as _;
         if !self.core.try_write(self.id).map_err(|error| self.fault(error))? {
+            self.asked = true;
             self.session.set_contended(host, self.id);
             drop(self.session.take_error()); // What was kept before is not what is wrong now.
             trace::lock(&self.core.name, self.id, "was refused the turn to write");
@@ -316,6 +333,7 @@ where
             // Writing on an old snapshot would undo what was committed since. SQLite tries again from the newest one if
             // the transaction has not read anything yet; the turn is asked for anew then.
             self.core.release_write(self.id);
+            self.asked = true;
             self.session.set_contended(host, self.id);
             trace::lock(&self.core.name, self.id, "was refused the turn to write: its snapshot is old");
             return Err(self.fault(Error::Conflict { base: base.unwrap_or(CommitId::ZERO), head }));
@@ -356,6 +374,13 @@ where
         let there = usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX).min(out.len());
         out[there..].fill(0);
         let mut done = 0;
+        if offset < header::BYTES as u64
+            && let Ok(start) = usize::try_from(offset)
+            && let Some(known) = self.known_header(start..start + there)
+        {
+            out[..there].copy_from_slice(known);
+            done = there;
+        }
         while done < there {
             let (page, inside, len) = self.piece(offset + done as u64, there - done)?;
             let ours = &mut out[done..done + len];
@@ -448,9 +473,11 @@ where
     }
 
     fn unlock(&mut self, level: LockLevel) -> Outcome<()> {
-        if level < LockLevel::Reserved {
+        if level < LockLevel::Reserved && (self.level >= LockLevel::Reserved || self.asked) {
             self.txn = None; // I2
             self.core.release_write(self.id);
+            // Whoever was refused may be given the turn while waiting, after this, and not use it.
+            self.asked = self.level < LockLevel::Reserved;
         }
         if level == LockLevel::None {
             self.snapshot = None;

@@ -23,7 +23,8 @@ pub struct Session {
     /// Whether the caller flushes, once for several commits.
     flush_later: AtomicBool,
     isolation: AtomicU8,
-    read_at: Mutex<Option<CommitId>>,
+    /// 0 is the newest.
+    read_at: AtomicU64,
     request: Mutex<RequestId>,
     last_error: Mutex<Option<Error>>,
     last_commit: AtomicU64,
@@ -41,7 +42,7 @@ impl Session {
             synchronous: AtomicU8::new(Synchronous::Normal as u8),
             flush_later: AtomicBool::new(false),
             isolation: AtomicU8::new(Isolation::Serializable as u8),
-            read_at: Mutex::new(None),
+            read_at: AtomicU64::new(0),
             request: Mutex::new(RequestId::NONE),
             last_error: Mutex::new(None),
             last_commit: AtomicU64::new(0),
@@ -96,12 +97,13 @@ impl Session {
 
     /// The kept commit that the connection looks at, instead of the newest.
     pub fn read_at(&self) -> Option<CommitId> {
-        *lock(&self.read_at)
+        let commit = CommitId(self.read_at.load(Ordering::Relaxed));
+        (commit != CommitId::ZERO).then_some(commit)
     }
 
     /// Looks at a kept commit from the next transaction on.
     pub fn set_read_at(&self, commit: Option<CommitId>) {
-        *lock(&self.read_at) = commit;
+        self.read_at.store(commit.unwrap_or_default().0, Ordering::Relaxed);
     }
 
     /// Names the next commit, so that a caller can learn after a crash whether it happened.

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coffer_store::{DeviceError, DeviceOp};
 
 use super::files::{FileStorage, device_error};
+use crate::ffi::SharedCounts;
 use crate::lock::ProcessLock;
 use crate::portable::lock;
 
@@ -33,6 +34,7 @@ const FILES: &str = "lock-files";
 pub(crate) struct FileLocks {
     write: File,
     files: File,
+    counts: SharedCounts,
     holders: Mutex<u32>,
     /// One of our threads at a time: the system's lock belongs to the descriptor, so it would not keep them apart.
     files_turn: Mutex<()>,
@@ -43,8 +45,9 @@ pub(crate) struct FileLocks {
 }
 
 /// Where the counts are.
-const BEGUN: u64 = 0;
-const ANNOUNCED: u64 = 8;
+const BEGUN: usize = 0;
+const ANNOUNCED: usize = 1;
+const COUNTS_BYTES: u64 = 16;
 
 impl FileLocks {
     /// The locks of a database; their files are made if they are not there.
@@ -54,32 +57,31 @@ impl FileLocks {
             options.read(true).write(true).create(true).truncate(false);
             options.open(files.path_of(name)).map_err(|error| device_error(DeviceOp::Open, name, 0, &error))
         };
+        let write = open(WRITE)?;
+        let fail = |error: io::Error| device_error(DeviceOp::Open, WRITE, 0, &error);
+        // Growing is harmless however many do it at once: the file is never cut.
+        if write.metadata().map_err(fail)?.len() < COUNTS_BYTES {
+            write.set_len(COUNTS_BYTES).map_err(fail)?;
+        }
+        let counts = SharedCounts::map(&write, 2).map_err(fail)?;
         let locks = Self {
-            write: open(WRITE)?,
+            write,
             files: open(FILES)?,
+            counts,
             holders: Mutex::new(0),
             files_turn: Mutex::new(()),
             begun: AtomicU64::new(0),
             seen: AtomicU64::new(0),
         };
         // Read before the database is: whatever comes later is news.
-        locks.begun.store(locks.count(BEGUN)?, Ordering::Relaxed);
-        locks.seen.store(locks.count(ANNOUNCED)?, Ordering::Relaxed);
+        locks.begun.store(locks.counts.load(BEGUN), Ordering::Relaxed);
+        locks.seen.store(locks.counts.load(ANNOUNCED), Ordering::Relaxed);
         Ok(locks)
     }
 
-    fn count(&self, place: u64) -> Result<u64, DeviceError> {
-        let mut bytes = [0; 8];
-        match self.write.read_exact_at(&mut bytes, place) {
-            Ok(()) => Ok(u64::from_le_bytes(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(device_error(DeviceOp::Read, WRITE, place, &error)),
-        }
-    }
-
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
-    fn count_on(&self, place: u64) -> Result<u64, DeviceError> {
-        let count = self.count(place)?.wrapping_add(1);
+    fn count_on(&self, index: usize) -> Result<u64, DeviceError> {
+        let (count, place) = (self.counts.load(index).wrapping_add(1), 8 * index as u64);
         let written = self.write.write_all_at(&count.to_le_bytes(), place);
         written.map_err(|error| device_error(DeviceOp::Write, WRITE, place, &error))?;
         Ok(count)
@@ -96,9 +98,9 @@ impl ProcessLock for FileLocks {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
             }
-            let counted = self.count(BEGUN).and_then(|before| Ok((before, self.count_on(BEGUN)?)));
-            match counted {
-                Ok((before, now)) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
+            let before = self.counts.load(BEGUN);
+            match self.count_on(BEGUN) {
+                Ok(now) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
                 Err(error) => {
                     drop(self.write.unlock());
                     return Err(error);
@@ -125,7 +127,7 @@ impl ProcessLock for FileLocks {
     }
 
     fn news(&self) -> Result<Option<u64>, DeviceError> {
-        let count = self.count(ANNOUNCED)?;
+        let count = self.counts.load(ANNOUNCED);
         Ok((self.seen.load(Ordering::Acquire) != count).then_some(count))
     }
 
