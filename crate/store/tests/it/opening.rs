@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use coffer_store::{
-    Device, DeviceError, Entropy, MemDevice, MemStorage, OpenMode, Options, Recovered, Storage, Store, Synchronous,
+    Device, DeviceError, DeviceErrorKind, DeviceOp, Entropy, Error, Inline, MemDevice, MemStorage, OpenMode, Options,
+    Recovered, Storage, Store, Synchronous,
 };
 
 use crate::support::{Seeded, content, create, page, put, slot_key, small};
@@ -16,6 +17,8 @@ type Call = (String, &'static str, u64, u64);
 struct Watched {
     files: MemStorage,
     calls: Arc<Mutex<Vec<Call>>>,
+    /// A file that somebody else holds.
+    busy: Option<&'static str>,
 }
 
 struct WatchedDevice {
@@ -28,6 +31,9 @@ impl Storage for Watched {
     type Device = WatchedDevice;
 
     fn open(&self, name: &str, mode: OpenMode) -> Result<WatchedDevice, DeviceError> {
+        if self.busy == Some(name) {
+            return Err(DeviceError::new(DeviceOp::Open, name, 0, DeviceErrorKind::Busy));
+        }
         let device = self.files.open(name, mode)?;
         Ok(WatchedDevice { name: name.into(), device, calls: Arc::clone(&self.calls) })
     }
@@ -75,7 +81,7 @@ impl Device for WatchedDevice {
 
 /// Opens a copy of these files and tells what was done to them.
 fn open_watched(files: &MemStorage, options: Options) -> (Store<Watched>, Recovered, Vec<Call>) {
-    let watched = Watched { files: files.clone(), calls: Arc::default() };
+    let watched = Watched { files: files.clone(), calls: Arc::default(), busy: None };
     let entropy: Box<dyn Entropy + Send> = Box::new(Seeded(4));
     let (store, recovered) = Store::open(watched.clone(), entropy, options, Some(&slot_key(1))).unwrap();
     let calls = watched.calls.lock().unwrap().clone();
@@ -177,4 +183,18 @@ fn commits_that_were_not_flushed_count_when_they_are_there() {
     drop(store);
     let (store, recovered, _) = open_watched(&files, small());
     assert_eq!((recovered.bytes_dropped, store.head().0, store.flushed().0), (0, 1, 1));
+}
+
+#[test]
+fn a_root_that_somebody_holds_is_not_one_that_is_missing() {
+    let files = MemStorage::new();
+    let mut store = create(&files, small(), None);
+    put(&mut store, 1..=5, 1);
+    store.export(None, files.open("copy", OpenMode::Create).unwrap(), &Inline, 1).unwrap();
+    put(&mut store, 1..=5, 2);
+    drop(store);
+    let watched = Watched { files, calls: Arc::default(), busy: Some("manifest") };
+    let options = Options { base: Some("copy".into()), ..small() };
+    let error = Store::open(watched, Box::new(Seeded(5)), options, None).unwrap_err();
+    assert!(matches!(error, Error::Device(error) if error.kind == DeviceErrorKind::Busy), "an older copy was opened");
 }
