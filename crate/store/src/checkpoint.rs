@@ -455,7 +455,7 @@ impl<S: Storage> Store<S> {
 pub(crate) const STEP_BYTES: u64 = 4 << 20;
 
 /// Log files kept for use besides the active one.
-const SPARES_MAX: usize = 2;
+pub(crate) const SPARES_MAX: usize = 2;
 
 /// A job's source that is open in the store. Holding it keeps the file.
 #[derive(Debug)]

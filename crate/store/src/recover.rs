@@ -13,6 +13,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::checkpoint::SPARES_MAX;
 use crate::cipher::{Cipher, Subkey};
 use crate::codec::{Dictionary, Encoder};
 use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
@@ -195,7 +196,8 @@ impl<S: Storage> Store<S> {
                 && self.options.base.as_ref() != Some(name)
         };
         let names: Vec<String> = self.storage.list()?.into_iter().filter(replaced).collect();
-        if names.is_empty() && self.spares.iter().all(|spare| !spare.stale) {
+        let surplus = self.spares.len() > SPARES_MAX;
+        if names.is_empty() && !surplus && self.spares.iter().all(|spare| !spare.stale) {
             return Ok(());
         }
         // Only a root that is sure to be durable has outlived anything.
@@ -206,6 +208,16 @@ impl<S: Storage> Store<S> {
         for spare in self.spares.iter_mut().filter(|spare| spare.stale) {
             if !self.storage.is_pinned(&spare.number.name()) && spare.device.truncate(0).is_ok() {
                 (spare.file_bytes, spare.stale) = (0, false);
+            }
+        }
+        // Logs that readers of the process before had kept from being used again; each would stay open for ever.
+        for spare in self.spares.split_off(self.spares.len().min(SPARES_MAX)) {
+            let name = spare.number.name();
+            if self.storage.is_pinned(&name) {
+                self.spares.push(spare);
+            } else {
+                drop(spare.device);
+                let _ = self.storage.remove(&name);
             }
         }
         Ok(())
