@@ -124,6 +124,8 @@ pub(crate) struct Runner {
     shaken: bool,
     /// Device calls fail now.
     faulty: bool,
+    /// No trouble is begun any more.
+    spared: bool,
     /// The next opening dies in this of its changing calls.
     pub(crate) dies_opening: Option<u64>,
     /// The store must be opened anew before it can go on.
@@ -205,6 +207,7 @@ impl Runner {
             held_spill: false,
             shaken: false,
             faulty: false,
+            spared: false,
             dies_opening: None,
             broken: false,
             recent: VecDeque::new(),
@@ -229,8 +232,11 @@ impl Runner {
         if self.plan.profile == Profile::AtRest {
             return self.damage_at_rest();
         }
+        self.disk.set_faults(Faults { lie: self.disk.faults().lie, ..Faults::none() });
+        self.spared = true;
         self.reopen_cleanly()?;
-        self.compare_head(usize::MAX)
+        self.compare_head(usize::MAX)?;
+        self.leave_nothing_behind()
     }
 
     /// Does one thing, and whatever it leads to: a crash and the recovery from it, a reopening of a poisoned store.

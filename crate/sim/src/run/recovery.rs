@@ -116,7 +116,7 @@ impl Runner {
 
     /// Opens what an ending left, compares it with what may be left, and goes on from there.
     fn reopen(&mut self, mut ending: Ending) -> Step {
-        let troubled = matches!(self.plan.profile, Profile::Swarm | Profile::Crash | Profile::Fault);
+        let troubled = !self.spared && matches!(self.plan.profile, Profile::Swarm | Profile::Crash | Profile::Fault);
         for turn in 0..OPENINGS_MAX {
             let last = turn + 1 == OPENINGS_MAX;
             if troubled && !last && self.rng.one_in(4) {

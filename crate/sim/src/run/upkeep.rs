@@ -17,6 +17,9 @@ pub(super) struct Aside {
     state: State,
 }
 
+/// Log files of a store without readers: one in use, and spares.
+const LOGS_MAX: u64 = 4;
+
 enum State {
     Running(Box<Task<SourceDevice<SimDevice>, SimDevice>>),
     Done(Done),
@@ -267,6 +270,23 @@ impl Runner {
                 break;
             }
             content = Some(drawn);
+        }
+        Ok(())
+    }
+
+    /// A store that nobody uses and that has had its upkeep has no files but those it needs.
+    pub(super) fn leave_nothing_behind(&mut self) -> Step {
+        self.take_turn()?;
+        self.reopen_cleanly()?;
+        let segments = self.store().stats().segments;
+        let files = self.disk.files();
+        let count = |prefix: &str| files.iter().filter(|(name, _)| name.starts_with(prefix)).count() as u64;
+        // One may be of a job that was interrupted, and is replaced by the next.
+        if count("seg-") > segments + 1
+            || count("log-") > LOGS_MAX
+            || files.len() as u64 != 1 + count("seg-") + count("log-")
+        {
+            wrong!("{segments} segments are used, and these files are left: {files:?}");
         }
         Ok(())
     }
