@@ -5,6 +5,7 @@ use coffer_sqlite::CheckpointMode;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
+use crate::progress::Spinner;
 
 /// Fold the log into a sealed segment
 #[derive(Args, Debug)]
@@ -31,6 +32,7 @@ enum Mode {
 impl Checkpoint {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Write)?;
+        let _spinner = Spinner::new("checkpoint");
         database.checkpoint(match self.mode {
             Mode::Passive => CheckpointMode::Passive,
             Mode::Full => CheckpointMode::Full,

@@ -8,6 +8,7 @@ use coffer_store::CodecChoice;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
+use crate::progress::Spinner;
 
 /// Rewrite everything live into one segment and give back the rest
 #[derive(Args, Debug)]
@@ -23,6 +24,7 @@ impl Compact {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Write)?;
         let before = database.storage_info()?;
+        let spinner = Spinner::new("compact");
         if let Some(codec) = self.codec {
             let (hot, _) = database.with_store(|store| Ok(store.codecs()))?;
             database.set_codec(hot, codec)?;
@@ -31,6 +33,7 @@ impl Compact {
         database.compact()?;
         let after = database.storage_info()?;
         database.close()?;
+        drop(spinner);
         writeln!(
             stdout(),
             "{} -> {} bytes, {} -> {} segments",

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
+use crate::progress::Spinner;
 
 /// Store an encrypted database in the clear
 #[derive(Args, Debug)]
@@ -20,6 +21,7 @@ impl Decrypt {
         }
         let key = self.database.key.of_encrypted(&name)?;
         let database = self.database.open_with(Some(key), Access::Write)?;
+        let _spinner = Spinner::new("decrypt");
         database.decrypt()?;
         Ok(database.close()?)
     }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
+use crate::progress::Spinner;
 use coffer_sqlite::CheckpointMode;
 use coffer_store::Dictionary;
 
@@ -41,6 +42,7 @@ impl EmbedDict {
         let dictionary = dictionary.transpose()?;
         let database = self.database.open(Access::Write)?;
         let before = database.storage_info()?.stored_bytes;
+        let spinner = Spinner::new("embed");
         database.embed_dictionary(dictionary.as_deref())?;
         if !self.later {
             database.checkpoint(CheckpointMode::Truncate)?;
@@ -48,6 +50,7 @@ impl EmbedDict {
         }
         let after = database.storage_info()?.stored_bytes;
         database.close()?;
+        drop(spinner);
         writeln!(stdout(), "{before} -> {after} bytes")?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use coffer_store::Cipher;
 use crate::failure::{Failure, Outcome};
 use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
+use crate::progress::Spinner;
 use crate::verb::init;
 
 /// Bring back what a backup holds
@@ -70,7 +71,9 @@ impl Restore {
             return Err(Failure::data(message));
         }
         drop(connection);
+        let spinner = Spinner::new("restore");
         let commit = database.restore(&self.backups)?;
+        drop(spinner);
         writeln!(stdout(), "commit {commit}")?;
         Ok(())
     }

@@ -280,6 +280,7 @@ fn usage_errors_have_the_exit_code_2() {
         assert_eq!(ran(place.command(line.split_whitespace()).output().unwrap()).code, Some(2), "{line}");
     }
     assert!(place.run("export a.coffer --format sqlite").fails(2).contains("-o FILE"));
+    assert!(place.run("backup a.coffer b --since 999").fails(2).contains("the newest is 3"));
     assert!(place.run("dump a.coffer --page 999999").fails(2).contains("pages are 1 to"));
     assert!(place.run("load a.coffer rows.txt -t t").fails(2).contains("--format"));
     assert!(place.run("query a.coffer select/**/:x").fails(2).contains("--param"));
