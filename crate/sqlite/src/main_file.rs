@@ -285,12 +285,23 @@ where
         Ok(())
     }
 
+    /// The first page as it is about to be committed. SQLite looks at it again at the start of every transaction, and where
+    /// a call costs more than the commit's own bytes, reading it back each time would show.
+    fn staged_first(&mut self) -> Outcome<Option<Vec<u8>>> {
+        let Some(txn) = self.txn.as_ref().filter(|txn| txn.has(FIRST)) else { return Ok(None) };
+        let mut page = vec![0; self.core.page_size.bytes()];
+        let read = txn.read(FIRST, &mut page, &mut self.scratch);
+        read.map_err(|error| registry::report(&self.session, error))?;
+        Ok(Some(page))
+    }
+
     fn commit(&mut self) -> Outcome<()> {
         if self.txn.as_ref().is_none_or(Txn::is_empty) || (!self.counts_a_change()? && self.changes_nothing()?) {
             self.txn = None; // I3
             return Ok(());
         }
         self.cut_as_the_header_says()?;
+        let first = self.staged_first()?;
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let synchronous = self.session.synchronous();
         let how = Commit {
@@ -304,6 +315,9 @@ where
         });
         let (commit, snapshot, checkpoint) = committed.map_err(|error| self.fault(error))?;
         self.session.saw(commit);
+        if let (Some(first), Some(version)) = (first, snapshot.locate(FIRST)) {
+            self.core.cache.insert(version, &first);
+        }
         self.snapshot = Some(snapshot);
         self.unflushed = synchronous == Synchronous::Off;
         trace::lock(&self.core.name, self.id, "committed");
