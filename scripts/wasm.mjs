@@ -1,4 +1,4 @@
-// Builds crate/web for the browser: wasm-pack (release profile: fat LTO, one codegen unit), then wasm-opt. Leaves in js/wasm/ the glue that
+// Builds crate/web for the browser: wasm-pack (profile `wasm` of Cargo.toml: fat LTO, for size where speed is not lost), then wasm-opt. Leaves in js/wasm/ the glue that
 // js/src/host.ts imports and store.wasm.
 //
 //   node scripts/wasm.mjs [--dev]     --dev: no LTO and no wasm-opt, for the edit-and-try loop
@@ -14,7 +14,7 @@ await entry((args) => {
   const dev = args.includes('--dev')
   const env = wasmEnvironment()
   const built = path.join(targetDirectory(), 'wasm-pack')
-  must('wasm-pack', ['build', path.join(root, 'crate', 'web'), dev ? '--dev' : '--release', '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built], env)
+  must('wasm-pack', ['build', path.join(root, 'crate', 'web'), ...(dev ? ['--dev'] : ['--profile', 'wasm']), '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built], env)
 
   const out = path.join(root, 'js', 'wasm')
   fs.rmSync(out, { recursive: true, force: true })

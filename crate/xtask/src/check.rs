@@ -74,7 +74,7 @@ fn clippy_wasm(environment: &Environment) -> Outcome {
     }
     let mut command = environment.wasm_cargo();
     // In the release profile, since then the C of SQLite and zstd is compiled once for this and for the package.
-    command.args(["clippy", "--release", "--target", WASM, "--package", "coffer-web"]);
+    command.args(["clippy", "--profile", "wasm", "--target", WASM, "--package", "coffer-web"]);
     command.args(["--package", "coffer-sqlite", "--package", "coffer-store", "--", "-D", "warnings"]);
     shell::run("clippy", &mut command)
 }
