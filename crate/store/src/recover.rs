@@ -206,7 +206,9 @@ impl<S: Storage> Store<S> {
             let _ = self.storage.remove(name);
         }
         for spare in self.spares.iter_mut().filter(|spare| spare.stale) {
-            if !self.storage.is_pinned(&spare.number.name()) && spare.device.truncate(0).is_ok() {
+            if !self.storage.is_pinned(&spare.number.name())
+                && spare.device.truncate(0).and_then(|()| spare.device.flush()).is_ok()
+            {
                 (spare.file_bytes, spare.stale) = (0, false);
             }
         }
@@ -784,7 +786,14 @@ fn load_logs<S: Storage>(
     let mut end = End { commit: manifest.commit, chain: manifest.chain, name: MANIFEST.into(), offset: 0 };
     let mut generation = manifest.log_first;
     let mut headless = None;
-    for candidate in read_candidates(storage, manifest, options)? {
+    let mut candidates = read_candidates(storage, manifest, options)?;
+    let given_up = given_up_beginnings(&candidates, manifest)?;
+    for number in given_up {
+        let Some(index) = candidates.iter().position(|candidate| candidate.number == number) else { continue };
+        let Candidate { number, device, file_bytes, .. } = candidates.remove(index);
+        loaded.spares.push(SpareLog { number, device, file_bytes, stale: true });
+    }
+    for candidate in candidates {
         let name = candidate.number.name();
         let header = match candidate.header {
             Some(header) if header.generation >= manifest.log_first => header,
@@ -839,6 +848,33 @@ fn load_logs<S: Storage>(
     }
     loaded.flushed = loaded.flushed.min(loaded.view.commit);
     Ok(())
+}
+
+/// Of several logs of one generation, those that hold no commit. A log whose first commit found the disk full is emptied and
+/// begun again elsewhere; when the flush of that fails and the power goes, its beginning is there once more.
+///
+/// FORMAT: log-4
+fn given_up_beginnings<D: Device>(candidates: &[Candidate<D>], manifest: &Manifest) -> Result<Vec<LogNumber>> {
+    let generation = |candidate: &Candidate<D>| {
+        candidate.header.map(|header| header.generation).filter(|generation| *generation >= manifest.log_first)
+    };
+    let mut given_up = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let mut others = candidates.iter().enumerate().filter(|(other, _)| *other != index);
+        let Some(header) = candidate.header.filter(|_| generation(candidate).is_some()) else { continue };
+        let another =
+            others.any(|(_, other)| generation(other) == generation(candidate) && !given_up.contains(&other.number));
+        if !another {
+            continue;
+        }
+        let found =
+            find_commit_frames(&candidate.device, LOG_DATA_START as u64, candidate.file_bytes, manifest.page_size)?;
+        // What an earlier life of the file left is older than the base.
+        if found.iter().all(|found| found.commit <= header.base) {
+            given_up.push(candidate.number);
+        }
+    }
+    Ok(given_up)
 }
 
 /// Where the replay has come to.
