@@ -74,23 +74,42 @@ pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Resul
 
 /// Runs one statement and returns all its rows in wire form.
 pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Vec<u8>> {
-    let complain = |error| connection.error(error, sql);
     if own(connection, sql)? {
-        return Ok(RowWriter::new(std::iter::empty()).finish());
+        return Ok(no_rows());
     }
     connection.before_statement()?;
-    let mut statement = connection.prepare_cached(sql).map_err(complain)?;
+    let mut statement = connection.prepare_cached(sql).map_err(|error| connection.error(error, sql))?;
     bind(&mut statement, parameters, sql)?;
-    let mut writer = RowWriter::new(statement.column_names());
-    let column_count = statement.column_count();
-    let mut rows = statement.raw_query();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    chunk(connection, sql, &columns, &mut statement.raw_query(), usize::MAX, usize::MAX)
+}
+
+/// The answer of a statement that returns no rows.
+pub fn no_rows() -> Vec<u8> {
+    RowWriter::new(std::iter::empty()).finish(false)
+}
+
+/// Takes rows until `rows_max` or `bytes_max` is reached, and returns them in wire form.
+pub fn chunk(
+    connection: &Connection,
+    sql: &str,
+    columns: &[String],
+    rows: &mut rusqlite::Rows<'_>,
+    rows_max: usize,
+    bytes_max: usize,
+) -> Result<Vec<u8>> {
+    let complain = |error| connection.error(error, sql);
+    let mut writer = RowWriter::new(columns.iter().map(String::as_str));
     while let Some(row) = rows.next().map_err(complain)? {
-        for index in 0..column_count {
+        for index in 0..columns.len() {
             writer.value(row.get_ref(index).map_err(complain)?).map_err(|TooLarge| too_large(sql))?;
         }
         writer.end_row();
+        if writer.rows() as usize >= rows_max || writer.size() >= bytes_max {
+            return Ok(writer.finish(true));
+        }
     }
-    Ok(writer.finish())
+    Ok(writer.finish(false))
 }
 
 fn too_large(sql: &str) -> Error {
@@ -101,7 +120,7 @@ fn too_large(sql: &str) -> Error {
 }
 
 /// A value too many, too few or of an unknown name is a mistake of the caller, so it is refused instead of bound to nothing.
-fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -> Result<()> {
+pub fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -> Result<()> {
     let expected = statement.parameter_count();
     let refuse = |message: String| {
         let mut error = Error::new(ErrorCode::Sqlite, message);
@@ -178,7 +197,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(by_position, by_name);
-        assert_eq!(by_name.last_chunk(), Some(&[2, 0, 0, 0]));
+        assert_eq!(by_name[..4], [1, 0, 0, 0]);
+        assert_eq!(by_name.last_chunk(), Some(b"id"));
     }
 
     #[test]

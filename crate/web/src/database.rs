@@ -5,15 +5,13 @@
 //! I2  Commits under `synchronous = NORMAL` are not flushed by themselves: the worker calls `flush` before it tells anybody
 //!     that they are there, once for as many as came together.
 
-use coffer_sqlite::wire::{Parameters, parameters};
-use coffer_sqlite::{
-    CheckpointMode, Connection, Database, Error, ErrorCode, Figure, SystemEntropy, rusqlite, statement,
-};
+use coffer_sqlite::{CheckpointMode, Connection, Database, Error, ErrorCode, Figure, SystemEntropy, rusqlite};
 use js_sys::Object;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
+use crate::connection::WebConnection;
 use crate::failure::{plain, thrown};
 use crate::files::Files;
 use crate::options::{Secret, Wanted};
@@ -21,16 +19,7 @@ use crate::options::{Secret, Wanted};
 /// An open database. JavaScript must call `close`, or `free` when it could not.
 #[wasm_bindgen(js_name = Database)]
 pub struct WebDatabase {
-    connection: Connection,
     database: Database<Files>,
-}
-
-/// What `run` tells: the counts are bigints, since either may pass 2^53.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Outcome {
-    changes: u64,
-    last_insert_rowid: i64,
 }
 
 /// What was compiled into this module.
@@ -51,16 +40,18 @@ impl WebDatabase {
     fn open_on(name: &str, files: &Files, options: JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
         let options = Wanted::read(options)?.into_options(secret)?;
         let database = Database::on_storage(name, files.clone(), Box::new(SystemEntropy), options)?;
-        let connection = match database.connect() {
-            Ok(connection) => connection,
-            Err(error) => {
-                // The name must be free for the next attempt (I1).
-                drop(database.close());
-                return Err(error);
-            }
-        };
+        // Whatever is wrong with the files shows in a first connection, and the name must be free for the next attempt (I1).
+        if let Err(error) = database.connect() {
+            drop(database.close());
+            return Err(error);
+        }
+        Ok(Self { database })
+    }
+
+    fn connected(connection: Result<Connection, Error>) -> Result<WebConnection, JsValue> {
+        let connection = told(connection)?;
         connection.set_flush_later(true); // I2
-        Ok(Self { connection, database })
+        told(WebConnection::new(connection))
     }
 }
 
@@ -76,6 +67,17 @@ impl WebDatabase {
     ) -> Result<WebDatabase, JsValue> {
         let secret = secret.map(|bytes| Secret { bytes: Zeroizing::new(bytes), wrapped });
         Self::open_on(name, files, options, secret).map_err(|error| thrown(&error))
+    }
+
+    /// A connection that may write.
+    pub fn connect(&self) -> Result<WebConnection, JsValue> {
+        Self::connected(self.database.connect())
+    }
+
+    /// A connection that only reads, and holds up nobody.
+    #[wasm_bindgen(js_name = connectReader)]
+    pub fn connect_reader(&self) -> Result<WebConnection, JsValue> {
+        Self::connected(self.database.connect_reader())
     }
 
     /// Files that the engine may create next; the worker has them ready before they are asked for.
@@ -136,36 +138,14 @@ impl WebDatabase {
         Ok(figures(&told(self.database.memory_stats())?.figures()))
     }
 
-    /// Ends the use of the database, with everything flushed. Its files may be closed after this, whether it fails or not.
+    /// Ends the use of the database, with everything flushed; its connections have been freed before. Its files may be closed after this, whether it fails or not.
     pub fn close(self) -> Result<(), JsValue> {
-        let Self { connection, database } = self;
-        drop(connection);
-        told(database.close())
-    }
-
-    /// Runs a script; rows are dropped.
-    pub fn exec(&self, sql: &str) -> Result<(), JsValue> {
-        told(statement::exec(&self.connection, sql))
-    }
-
-    /// Runs one statement: `{ changes, lastInsertRowid }`.
-    pub fn run(&self, sql: &str, values: &[u8]) -> Result<JsValue, JsValue> {
-        let outcome = told(statement::run(&self.connection, sql, &read(values)?))?;
-        Ok(plain(&Outcome { changes: outcome.changes, last_insert_rowid: outcome.last_insert_rowid }))
-    }
-
-    /// Runs one statement and returns its rows in wire form.
-    pub fn query(&self, sql: &str, values: &[u8]) -> Result<Vec<u8>, JsValue> {
-        told(statement::query(&self.connection, sql, &read(values)?))
+        told(self.database.close())
     }
 }
 
 fn told<T>(result: Result<T, Error>) -> Result<T, JsValue> {
     result.map_err(|error| thrown(&error))
-}
-
-fn read(values: &[u8]) -> Result<Parameters, JsValue> {
-    parameters(values).map_err(|_| thrown(&Error::new(ErrorCode::Unsupported, "malformed parameters".to_owned())))
 }
 
 /// Figures as an object whose fields are spelt as JavaScript does.

@@ -9,6 +9,8 @@
 // Handles of a browser's files cannot leave their thread, and native connections must be able to: there is nothing here natively.
 #![cfg(target_family = "wasm")]
 
+mod connection;
+mod cursor;
 mod database;
 mod failure;
 mod files;
@@ -16,7 +18,10 @@ mod options;
 mod panic;
 #[cfg(feature = "suite")]
 mod suite;
+mod tables;
 
+pub use connection::{WebConnection, fingerprint, on_progress};
+pub use cursor::WebCursor;
 pub use database::{WebDatabase, about};
 pub use files::{Files, Handle, OpenFile};
 pub use panic::on_panic;

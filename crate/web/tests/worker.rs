@@ -3,11 +3,11 @@
 
 use coffer_sqlite::coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
 use coffer_sqlite::{features, rusqlite};
-use coffer_web::{Files, Handle, WebDatabase, about};
+use coffer_web::{Files, Handle, WebConnection, WebDatabase, about};
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{BigInt, Object, Reflect};
+use js_sys::{Object, Reflect};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -57,43 +57,74 @@ fn sqlite_has_every_feature_in_wasm() {
 }
 
 #[wasm_bindgen_test]
-fn rows_leave_in_wire_form() {
-    let database = sample();
-    database.exec("create table t(id integer primary key, body text); insert into t(body) values ('a')").unwrap();
-    let rows = database.query("select id, body from t", &[]).unwrap();
-    let expected = b"\x02\0\0\0\x02\0\0\0id\x04\0\0\0body\x01\0\0\0\x05\x01\0\0\0\x03\x01\0\0\0a";
-    assert_eq!(rows, expected);
+fn rows_leave_in_chunks_of_wire_form() {
+    let mut connection = connection();
+    connection
+        .exec("create table t(id integer primary key, body text); insert into t(body) values ('a'), ('b')")
+        .unwrap();
+    let mut cursor = connection.open("select id, body from t", &[]).unwrap().unwrap();
+    let expected = b"\x01\0\0\0\x02\0\0\0\x1f\0\0\0\x01\x02\0\0\0\x04\0\0\0\x05\x01\0\0\0\x03\x01\0\0\0idbodya";
+    assert_eq!(cursor.next(1, usize::MAX).unwrap(), expected);
+    let last = cursor.next(usize::MAX, usize::MAX).unwrap();
+    assert_eq!((last[0], last[12]), (1, 0));
 }
 
 #[wasm_bindgen_test]
-fn counts_are_bigints() {
-    let database = sample();
-    database.exec("create table t(id integer primary key)").unwrap();
-    let outcome = database.run("insert into t values (9007199254740993)", &[]).unwrap();
-    let rowid: BigInt = field(&outcome, "lastInsertRowid").unchecked_into();
-    assert_eq!(i64::try_from(rowid).unwrap(), 9_007_199_254_740_993);
+fn a_rowid_keeps_its_digits() {
+    let mut connection = connection();
+    connection.exec("create table t(id integer primary key)").unwrap();
+    assert_eq!(connection.run("insert into t values (9007199254740993)", &[]).unwrap().to_string(), "1");
+    assert_eq!(connection.last_insert_rowid(), 9_007_199_254_740_993);
 }
 
 #[wasm_bindgen_test]
 fn a_failure_is_a_plain_object() {
-    let database = sample();
-    let thrown = database.exec("select * from missing").unwrap_err();
+    let thrown = connection().exec("select * from missing").unwrap_err();
     assert_eq!(field(&thrown, "code").as_string().as_deref(), Some("sqlite"));
     assert_eq!(field(&thrown, "message").as_string().as_deref(), Some("no such table: missing"));
     assert_eq!(field(&thrown, "resultCode").as_f64(), Some(1.0));
 }
 
 #[wasm_bindgen_test]
+fn changed_tables_are_told_at_the_commit_through_views_triggers_and_foreign_keys() {
+    let mut connection = connection();
+    connection
+        .exec(
+            "create table a(id integer primary key); create table log(x);
+             create table b(a references a on delete cascade); pragma foreign_keys = on;
+             create trigger after_a after insert on a begin insert into log values (new.id); end;
+             create view v as select count(*) from b",
+        )
+        .unwrap();
+    connection.changed();
+    connection.run("insert into a values (1)", &[]).unwrap();
+    assert_eq!(connection.changed().unwrap(), ["a", "log"]);
+    connection.exec("begin").unwrap();
+    connection.run("delete from a", &[]).unwrap();
+    assert_eq!(connection.changed(), None);
+    connection.exec("commit").unwrap();
+    assert_eq!(connection.changed().unwrap(), ["a", "b"]);
+    // From the statement cache, where nothing is compiled anew.
+    connection.run("insert into a values (1)", &[]).unwrap();
+    assert_eq!(connection.changed().unwrap(), ["a", "log"]);
+    let reads: Vec<String> = js_sys::Array::from(&field(&connection.prepare("select * from v").unwrap(), "reads"))
+        .iter()
+        .filter_map(|name| name.as_string())
+        .collect();
+    assert!(reads.contains(&"b".to_owned()), "{reads:?}");
+}
+
+#[wasm_bindgen_test]
 async fn a_statement_does_not_keep_the_worker_from_its_other_tasks() {
-    let database = sample();
+    let mut connection = connection();
     let ticked = std::rc::Rc::new(std::cell::Cell::new(false));
     let seen = ticked.clone();
     spawn_local(async move {
         TimeoutFuture::new(1).await;
         seen.set(true);
     });
-    database
-        .query(
+    connection
+        .run(
             "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) select sum(i) from n",
             &[],
         )
@@ -118,11 +149,12 @@ fn a_name_that_is_not_ready_is_wanted_and_the_call_can_be_repeated() {
         }
     };
     assert_eq!(wanted, ["manifest"]);
-    let thrown = database.exec("create table t(x)").unwrap_err();
+    let mut connection = database.connect().unwrap();
+    let thrown = connection.exec("create table t(x)").unwrap_err();
     assert_eq!(field(&thrown, "code").as_string().as_deref(), Some("not_ready"));
     assert_eq!(files.wanted(), ["log-0"]);
     files.put("log-0".into(), file(0)).unwrap();
-    database.exec("create table t(x)").unwrap();
+    connection.exec("create table t(x)").unwrap();
     assert_eq!(database.next_files().unwrap(), ["log-1", "seg-1"]);
 }
 
@@ -177,7 +209,7 @@ fn a_commit_is_not_flushed_before_the_worker_asks_and_then_once() {
     }
     let flushes = || field(&log, "flushes").as_f64();
     let database = WebDatabase::open("grouped", &files, Object::new().into(), None, None).unwrap();
-    database.exec("create table t(x); insert into t values (1); insert into t values (2)").unwrap();
+    database.connect().unwrap().exec("create table t(x); insert into t values (1); insert into t values (2)").unwrap();
     assert_eq!(flushes(), None);
     database.flush().unwrap();
     database.flush().unwrap();

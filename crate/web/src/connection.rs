@@ -1,0 +1,165 @@
+//! A connection as the worker's session drives it: statements in, wire form out, and which tables changed.
+//!
+//! I1  A table is reported as changed no earlier than the commit that changed it. A rolled-back change may be reported too: whoever listens
+//!     looks again and sees nothing new.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
+
+use coffer_sqlite::wire::{Parameters, parameters};
+use coffer_sqlite::{Connection, Error, ErrorCode, statement};
+use js_sys::Function;
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use crate::cursor::WebCursor;
+use crate::failure::{plain, thrown};
+use crate::tables::{Tables, Touched};
+
+/// A connection. JavaScript must call `free` when it is done with it.
+#[wasm_bindgen(js_name = Connection)]
+pub struct WebConnection {
+    connection: Rc<Connection>,
+    touched: Touched,
+    changed: BTreeSet<String>,
+}
+
+/// What is known of a statement without running it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct About {
+    columns: Vec<String>,
+    parameters: u32,
+    readonly: bool,
+    reads: BTreeSet<String>,
+}
+
+/// How many instructions of SQLite's machine pass between two looks at whether to stop: some tens of microseconds.
+const LOOK_EVERY: i32 = 4096;
+
+thread_local! {
+    static INTERRUPTED: std::cell::RefCell<Option<Function>> = const { std::cell::RefCell::new(None) };
+}
+
+/// `interrupted()` is asked every so often while SQL runs, and stops it by answering `true`.
+#[wasm_bindgen(js_name = onProgress)]
+pub fn on_progress(interrupted: Function) {
+    INTERRUPTED.with(|slot| *slot.borrow_mut() = Some(interrupted));
+}
+
+fn interrupted() -> bool {
+    INTERRUPTED.with(|slot| {
+        let asked = slot.borrow().as_ref().map(|ask| ask.call0(&JsValue::NULL));
+        // An exception of the listener's is a bug there; the statement is no worse for it.
+        asked.and_then(Result::ok).is_some_and(|answer| answer.is_truthy())
+    })
+}
+
+/// 64 bits that differ when the bytes differ: how a live query knows that its result is still the same.
+#[wasm_bindgen]
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+impl WebConnection {
+    /// Wraps a connection.
+    pub fn new(mut connection: Connection) -> Result<Self, Error> {
+        let touched = Touched::listen(&mut connection)?;
+        connection.progress_handler(LOOK_EVERY, Some(interrupted))?;
+        Ok(Self { connection: Rc::new(connection), touched, changed: BTreeSet::new() })
+    }
+
+    fn mark(&mut self, tables: &Tables) {
+        for table in &tables.writes {
+            if !self.changed.contains(table) {
+                self.changed.insert(table.clone());
+            }
+        }
+    }
+
+    fn observed<T>(&mut self, sql: &str, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, JsValue> {
+        self.touched.before();
+        let answer = work(&self.connection);
+        let tables = self.touched.after(&self.connection, sql);
+        // A failed statement may have changed something: `or fail` keeps the rows before the one that failed.
+        self.mark(&tables);
+        answer.map_err(|error| thrown(&error))
+    }
+}
+
+#[wasm_bindgen(js_class = Connection)]
+impl WebConnection {
+    /// Runs a script; rows are dropped.
+    pub fn exec(&mut self, sql: &str) -> Result<(), JsValue> {
+        self.touched.before();
+        let answer = statement::exec(&self.connection, sql);
+        let tables = self.touched.after_script();
+        self.mark(&tables);
+        answer.map_err(|error| thrown(&error))
+    }
+
+    /// Runs one statement and returns how many rows it changed.
+    pub fn run(&mut self, sql: &str, values: &[u8]) -> Result<f64, JsValue> {
+        let values = read(values)?;
+        let outcome = self.observed(sql, |connection| statement::run(connection, sql, &values))?;
+        #[expect(clippy::cast_precision_loss, reason = "nobody changes 2^53 rows in one statement")]
+        Ok(outcome.changes as f64)
+    }
+
+    /// The rowid of the row that this connection inserted last.
+    #[wasm_bindgen(js_name = lastInsertRowid)]
+    pub fn last_insert_rowid(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+
+    /// Starts a query whose rows are taken chunk by chunk; nothing where it was a statement of Coffer's own, which has no rows.
+    pub fn open(&mut self, sql: &str, values: &[u8]) -> Result<Option<WebCursor>, JsValue> {
+        let values = read(values)?;
+        let connection = Rc::clone(&self.connection);
+        self.observed(sql, |_| {
+            if statement::own(&connection, sql)? {
+                Ok(None)
+            } else {
+                WebCursor::open(&connection, sql, &values).map(Some)
+            }
+        })
+    }
+
+    /// Compiles a statement: `{ columns, parameters, readonly, reads }`.
+    pub fn prepare(&mut self, sql: &str) -> Result<JsValue, JsValue> {
+        self.touched.before();
+        let known = self.connection.prepare(sql).map(|statement| {
+            let columns = statement.column_names().map(str::to_owned).collect();
+            (columns, u32::try_from(statement.parameter_count()).unwrap_or(u32::MAX), statement.readonly())
+        });
+        let (columns, parameters, readonly) = known.map_err(|error| thrown(&error))?;
+        let Tables { reads, .. } = self.touched.after_script();
+        Ok(plain(&About { columns, parameters, readonly, reads }))
+    }
+
+    /// Whether no transaction is open.
+    pub fn autocommit(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
+    /// The newest commit that this connection made or saw.
+    #[wasm_bindgen(js_name = lastCommit)]
+    pub fn last_commit(&self) -> u64 {
+        self.connection.last_commit().0
+    }
+
+    /// The tables changed since the last call, unless their transaction is still open.
+    pub fn changed(&mut self) -> Option<Vec<String>> {
+        if self.changed.is_empty() || !self.connection.is_autocommit() {
+            return None;
+        }
+        Some(std::mem::take(&mut self.changed).into_iter().collect())
+    }
+}
+
+fn read(values: &[u8]) -> Result<Parameters, JsValue> {
+    parameters(values).map_err(|_| thrown(&Error::new(ErrorCode::Unsupported, "malformed parameters".to_owned())))
+}
