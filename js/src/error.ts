@@ -4,9 +4,9 @@ import type { Failure } from './protocol.js'
 import type { ErrorCode } from './types.js'
 
 const codes: Record<ErrorCode, true> = {
-  constraint: true, busy: true, conflict: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, readonly: true,
-  unsupported: true, unsupported_format: true, not_found: true, exists: true, locked_elsewhere: true, foreign: true, key_required: true,
-  wrong_key: true, no_such_commit: true, io: true, poisoned: true, closed: true, sqlite: true, worker_lost: true,
+  constraint: true, busy: true, conflict: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, readonly: true, unsupported: true,
+  unsupported_format: true, not_found: true, exists: true, locked_elsewhere: true, foreign: true, key_required: true, wrong_key: true,
+  no_such_commit: true, io: true, poisoned: true, closed: true, sqlite: true, worker_lost: true,
 }
 
 /** What the promises of this package reject with. Act on `code`; `message` is for people and may change. */
@@ -19,13 +19,16 @@ export class CofferError extends Error {
   readonly sql: string | undefined
   /** Byte offset in `sql` of what SQLite could not take. */
   readonly offset: number | undefined
+  /** More about it, where there is more: the `index` of the statement of a batch. */
+  readonly detail: Readonly<Record<string, unknown>> | undefined
 
-  constructor(code: ErrorCode, message: string, rest: { resultCode?: number; sql?: string; offset?: number; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, rest: Omit<Failure, 'code' | 'message'> & { readonly cause?: unknown } = {}) {
     super(message, rest.cause === undefined ? undefined : { cause: rest.cause })
     this.code = code
     this.resultCode = rest.resultCode
     this.sql = rest.sql
     this.offset = rest.offset
+    this.detail = rest.detail
   }
 }
 
@@ -36,8 +39,9 @@ function isCode(code: string): code is ErrorCode {
 /** Any thrown thing as a plain object that survives postMessage; what nobody threw on purpose is the end of the worker. */
 export function encodeError(error: unknown): Failure {
   if (isFailure(error)) {
-    const { code, message, resultCode, sql, offset } = error
-    return { code, message, ...(resultCode !== undefined && { resultCode }), ...(sql !== undefined && { sql }), ...(offset !== undefined && { offset }) }
+    const { code, message, resultCode, sql, offset, detail } = error
+    const known = Object.entries({ resultCode, sql, offset, detail }).filter(([, value]) => value !== undefined)
+    return { code, message, ...Object.fromEntries(known) }
   }
   return { code: 'worker_lost', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
 }

@@ -2,4 +2,4 @@
 
 export { CofferError } from './error.js'
 export { open } from './open.js'
-export type { About, Backend, Database, ErrorCode, OpenOptions, Row, RunResult, SqlInput, SqlParameters, SqlValue } from './types.js'
+export type * from './types.js'

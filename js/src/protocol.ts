@@ -1,10 +1,11 @@
 // What the page and the database worker say to each other. The only module that both sides import besides plain values.
 //
-// I1  Every Request has an id and gets exactly one Reply with that id, in whatever order they finish.
+// I1  Every Request has an id and gets exactly one Reply with that id, in whatever order they finish. A Part with that id may come before.
 // I2  The first Request is `open`; it alone carries the compiled module. The worker answers nothing before it.
-// I3  An Event has no id: it is news that nobody asked for.
+// I3  A Notice and an Event have no id: nobody waits for them.
+// I4  Messages travel in arrays: what is asked in one turn of the page is one message, and so are the replies of one turn of the worker.
 
-import type { About, OpenOptions, RunResult } from './types.js'
+import type { About, BatchItem, Isolation, OpenOptions, RunResult, StatementInfo } from './types.js'
 
 /** The wire form of an error; error.ts turns it into a CofferError. */
 export interface Failure {
@@ -13,41 +14,95 @@ export interface Failure {
   readonly resultCode?: number
   readonly sql?: string
   readonly offset?: number
+  readonly detail?: Readonly<Record<string, unknown>>
 }
 
 /** How to open a database: what of the options concerns the worker. */
 export type Opening = { readonly name: string } & Omit<OpenOptions, 'signal' | 'wasm' | 'worker'>
 
+/** One statement with its parameters in wire form. */
+export interface Bound {
+  readonly sql: string
+  readonly values: Uint8Array
+}
+
+/** Where a statement runs, and what stops it. */
+export interface Scope {
+  /** The transaction it belongs to. */
+  readonly transaction?: number | undefined
+  /** Addresses of which one stops leading anywhere when the caller gives up: the worker can look while SQL keeps it busy. */
+  readonly flags?: readonly string[]
+}
+
 /** What can be asked of the worker, without the id. */
 export type Call =
-  | ({ readonly kind: 'open'; readonly module: WebAssembly.Module } & Opening)
-  | { readonly kind: 'exec'; readonly sql: string }
-  | { readonly kind: 'run'; readonly sql: string; readonly values: Uint8Array }
-  | { readonly kind: 'query'; readonly sql: string; readonly values: Uint8Array }
+  | ({ readonly kind: 'open'; readonly module: WebAssembly.Module; readonly probe?: string } & Opening)
+  | ({ readonly kind: 'exec'; readonly sql: string } & Scope)
+  | ({ readonly kind: 'run' } & Bound & Scope)
+  /** `first`: the caller wants one row only. */
+  | ({ readonly kind: 'query'; readonly first?: boolean } & Bound & Scope)
+  | ({ readonly kind: 'prepare'; readonly sql: string } & Scope)
+  | ({ readonly kind: 'batch'; readonly items: readonly Bound[]; readonly goOn: boolean } & Scope)
+  | ({ readonly kind: 'iterate'; readonly rows: number } & Bound & Scope)
+  | { readonly kind: 'next'; readonly cursor: number; readonly rows: number }
+  | ({ readonly kind: 'begin'; readonly isolation: Isolation; readonly readonly: boolean } & Scope)
+  | ({ readonly kind: 'end'; readonly commit: boolean } & Scope)
+  | ({ readonly kind: 'watch'; readonly watch: number } & Bound)
   | { readonly kind: 'close' }
 
 export type Request = Call & { readonly id: number }
 
-/** What each kind of call answers. */
+/** What each kind of call answers. Rows are in wire form (wire.ts), and their buffer is transferred. */
 export interface Answers {
   readonly open: About
   readonly exec: undefined
   readonly run: RunResult
-  /** Rows in wire form (wire.ts); their buffer is transferred. */
   readonly query: Uint8Array
+  readonly prepare: StatementInfo
+  readonly batch: readonly (BatchItem | { readonly failure: Failure })[]
+  readonly iterate: { readonly cursor: number; readonly rows: Uint8Array }
+  readonly next: Uint8Array
+  readonly begin: undefined
+  readonly end: undefined
+  readonly watch: undefined
   readonly close: undefined
 }
 
 export type Answer = Answers[keyof Answers]
 
+/** What the worker is told and does not answer. */
+export type Notice =
+  /** The caller of a request no longer wants it. */
+  | { readonly notice: 'cancel'; readonly target: number }
+  /** A cursor's rows are no longer wanted. */
+  | { readonly notice: 'release'; readonly cursor: number }
+  /** A live query's last rows have been used: the next may come. */
+  | { readonly notice: 'seen'; readonly watch: number }
+  | { readonly notice: 'unwatch'; readonly watch: number }
+
+export type ToWorker = readonly (Request | Notice)[]
+
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly answer: Answer }
   | { readonly id: number; readonly ok: false; readonly failure: Failure }
 
-/** News from the worker: the engine panicked and will answer no more. */
-export interface LostEvent {
-  readonly event: 'lost'
-  readonly message: string
+/** Rows of an answer that is still being made; the reply brings the last. */
+export interface Part {
+  readonly id: number
+  readonly part: Uint8Array
 }
 
-export type FromWorker = Reply | LostEvent
+/** News from the worker. */
+export type News =
+  /** The engine panicked, or could not be trusted any more, and will answer nothing. */
+  | { readonly event: 'lost'; readonly message: string }
+  /** Tables changed in a commit. */
+  | { readonly event: 'commit'; readonly tables: readonly string[] }
+  /** The rows of a live query, now. */
+  | { readonly event: 'rows'; readonly watch: number; readonly rows: Uint8Array }
+  /** A live query could not be run again. */
+  | { readonly event: 'failed'; readonly watch: number; readonly failure: Failure }
+  /** Something failed that nobody waits for. */
+  | { readonly event: 'error'; readonly failure: Failure }
+
+export type FromWorker = readonly (Reply | Part | News)[]

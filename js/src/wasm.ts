@@ -8,15 +8,20 @@ let shared: Promise<WebAssembly.Module> | undefined
 
 /** The compiled module; the default one is fetched and compiled once per page. */
 export function compiled(source: OpenOptions['wasm']): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return Promise.resolve(source)
-  if (source instanceof URL) return fetched(source)
-  if (source !== undefined) return WebAssembly.compile(source)
+  if (source !== undefined) return compiledFrom(source)
   shared ??= fetched(new URL('./store.wasm', import.meta.url)).catch((error: unknown) => {
     // A failed download must not stay the answer for ever.
     shared = undefined
     throw error
   })
   return shared
+}
+
+/** The module that a caller gave in one form or another. */
+export function compiledFrom(source: URL | WebAssembly.Module | BufferSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return Promise.resolve(source)
+  if (source instanceof URL) return fetched(source)
+  return WebAssembly.compile(source).catch((cause: unknown) => unusable('the bytes that were given', cause))
 }
 
 async function fetched(address: URL): Promise<WebAssembly.Module> {
@@ -27,8 +32,13 @@ async function fetched(address: URL): Promise<WebAssembly.Module> {
     const streams = response.headers.get('content-type')?.startsWith('application/wasm') === true
     return streams ? await WebAssembly.compileStreaming(response) : await WebAssembly.compile(await response.arrayBuffer())
   } catch (cause) {
-    throw new CofferError('worker_lost', `the engine could not be loaded from ${address.href}: ${String(cause)}`, { cause })
+    return unusable(address.href, cause)
   }
+}
+
+/** Ends an attempt to get the engine. */
+export function unusable(source: string, cause: unknown): never {
+  throw new CofferError('worker_lost', `the engine could not be loaded from ${source}: ${String(cause)}`, { cause })
 }
 
 /** Starts the database worker. */

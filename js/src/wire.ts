@@ -10,63 +10,74 @@ const tagText = 3
 const tagBlob = 4
 const tagSmallInteger = 5
 
-const decoder = new TextDecoder()
+// A byte order mark at the start of a text is part of the text.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
 
-/** Reads a result. Each row is a plain object in column order; a repeated column name keeps its last value. */
-export function decodeRows(bytes: Uint8Array): Row[] {
+/**
+ * Reads a chunk of a result and adds its rows to `rows`; true if more chunks follow. Each row is a plain object in column order; a repeated
+ * column name keeps its last value. With `bigint`, every integer is one.
+ */
+export function decodeRows(bytes: Uint8Array, rows: object[], bigint = false): boolean {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  const length = (): number => {
-    at += 4
-    return view.getUint32(at - 4, true)
-  }
+  const rowCount = view.getUint32(0, true)
+  const columnCount = view.getUint32(4, true)
+  const textsAt = view.getUint32(8, true)
+  const texts = decoder.decode(bytes.subarray(textsAt))
+  let at = 13
+  let textAt = 0
   const text = (): string => {
-    const size = length()
-    at += size
-    return decoder.decode(bytes.subarray(at - size, at))
+    const end = textAt + view.getUint32(at, true)
+    at += 4
+    const value = texts.slice(textAt, end)
+    textAt = end
+    return value
   }
   const value = (): SqlValue => {
-    const tag = view.getUint8(at)
+    const tag = bytes[at]
     at += 1
     switch (tag) {
+      case tagText:
+        return text()
+      case tagSmallInteger: {
+        at += 4
+        const small = view.getInt32(at - 4, true)
+        return bigint ? BigInt(small) : small
+      }
       case tagNull:
         return null
-      case tagSmallInteger:
-        at += 4
-        return view.getInt32(at - 4, true)
+      case tagReal:
+        at += 8
+        return view.getFloat64(at - 8, true)
       case tagInteger: {
         at += 8
         const exact = view.getBigInt64(at - 8, true)
         const rounded = Number(exact)
-        return Number.isSafeInteger(rounded) ? rounded : exact
+        return bigint || !Number.isSafeInteger(rounded) ? exact : rounded
       }
-      case tagReal:
-        at += 8
-        return view.getFloat64(at - 8, true)
-      case tagText:
-        return text()
       case tagBlob: {
-        const size = length()
-        at += size
+        const start = at + 4
+        at = start + view.getUint32(at, true)
         // A copy: a view would keep the whole result alive for the sake of one blob.
-        return bytes.slice(at - size, at)
+        return bytes.slice(start, at)
       }
       default:
-        throw new RangeError(`no value has the tag ${tag}`)
+        throw new RangeError(`no value has the tag ${String(tag)}`)
     }
   }
 
-  const columns = Array.from({ length: length() }, text)
+  const columns = Array.from({ length: columnCount }, text)
   // Assigning to `__proto__` would change the row's prototype instead of adding a column.
-  const read = columns.includes('__proto__')
-    ? (): Row => Object.fromEntries(columns.map((column) => [column, value()]))
-    : (): Row => {
-        const row: Row = {}
-        for (const column of columns) row[column] = value()
-        return row
-      }
-  return Array.from({ length: length() }, read)
+  if (columns.includes('__proto__')) {
+    for (let row = 0; row < rowCount; row += 1) rows.push(Object.fromEntries(columns.map((column) => [column, value()])))
+  } else {
+    for (let index = 0; index < rowCount; index += 1) {
+      const row: Row = {}
+      for (const column of columns) row[column] = value()
+      rows.push(row)
+    }
+  }
+  return bytes[12] === 1
 }
 
 /** Writes parameters; throws TypeError for what SQL has no form for, since that is a mistake in the calling code. */

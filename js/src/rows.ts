@@ -1,0 +1,38 @@
+// Rows of an answer, decoded as they arrive.
+
+import type { CallOf, Channel } from './channel.js'
+import type { IterateOptions, QueryOptions } from './types.js'
+import { decodeRows } from './wire.js'
+
+/** All rows of a query. While one part is decoded here, the worker makes the next. */
+export async function collect<T extends object>(channel: Channel, call: CallOf<'query'>, { signal, bigint }: QueryOptions): Promise<T[]> {
+  // What a row holds follows from the SQL, which only the caller can know.
+  const rows: T[] = []
+  const last = await channel.call(call, { signal, part: (bytes) => decodeRows(bytes, rows, bigint) })
+  decodeRows(last, rows, bigint)
+  return rows
+}
+
+/** Rows one after another. One batch is on its way while another is used, and no more: who is slow is not flooded. */
+export async function* stream<T extends object>(channel: Channel, call: CallOf<'iterate'>, { signal, bigint }: IterateOptions, over: Error | undefined): AsyncGenerator<T, void, undefined> {
+  if (over !== undefined) throw over
+  const { cursor, rows: first } = await channel.call(call, { signal })
+  let rows: T[] = []
+  let more = decodeRows(first, rows, bigint)
+  try {
+    for (;;) {
+      const next = more ? channel.call({ kind: 'next', cursor, rows: call.rows }, { signal }) : undefined
+      // It is awaited only if the caller comes that far.
+      next?.catch(() => undefined)
+      for (const row of rows) {
+        yield row
+        signal?.throwIfAborted()
+      }
+      if (next === undefined) return
+      rows = []
+      more = decodeRows(await next, rows, bigint)
+    }
+  } finally {
+    if (more) channel.tell({ notice: 'release', cursor })
+  }
+}

@@ -1,0 +1,49 @@
+// A prepared statement. The worker keeps compiled statements by their text, so there is nothing to release there.
+
+import { CofferError } from './error.js'
+import type { IterateOptions, Queries, QueryOptions, RunResult, SqlParameters, Statement, StatementInfo, StatementOptions } from './types.js'
+
+export class WorkerStatement<T extends object> implements Statement<T> {
+  readonly sql: string
+  readonly columns: readonly string[]
+  readonly parameters: number
+  readonly readonly: boolean
+  #queries: Queries | undefined
+
+  constructor(queries: Queries, sql: string, { columns, parameters, readonly }: StatementInfo) {
+    this.#queries = queries
+    this.sql = sql
+    this.columns = columns
+    this.parameters = parameters
+    this.readonly = readonly
+  }
+
+  async all(parameters?: SqlParameters, options?: QueryOptions): Promise<T[]> {
+    return this.#on().query<T>(this.sql, parameters, options)
+  }
+
+  async get(parameters?: SqlParameters, options?: QueryOptions): Promise<T | undefined> {
+    return this.#on().get<T>(this.sql, parameters, options)
+  }
+
+  async run(parameters?: SqlParameters, options?: StatementOptions): Promise<RunResult> {
+    return this.#on().run(this.sql, parameters, options)
+  }
+
+  iterate(parameters?: SqlParameters, options?: IterateOptions): AsyncIterableIterator<T> {
+    return this.#on().iterate<T>(this.sql, parameters, options)
+  }
+
+  finalize(): void {
+    this.#queries = undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.finalize()
+  }
+
+  #on(): Queries {
+    if (this.#queries === undefined) throw new CofferError('closed', 'the statement is finalized')
+    return this.#queries
+  }
+}
