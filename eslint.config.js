@@ -48,6 +48,11 @@ export default defineConfig(
     },
   },
   {
+    // Type tests are compiled and never run: values are there for their types, and mistakes on purpose.
+    files: ['js/test/**/*.test-d.ts'],
+    rules: { '@typescript-eslint/no-unused-vars': 'off', '@typescript-eslint/no-unsafe-call': 'off' },
+  },
+  {
     // The library is a guest in its user's console.
     files: ['js/src/**/*.ts'],
     rules: { 'no-console': 'error' },
