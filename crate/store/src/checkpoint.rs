@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::compact::Compaction;
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
 use crate::file::OpenFile;
@@ -358,6 +359,10 @@ impl<S: Storage> Store<S> {
         while let Some(job) = self.fold_job()? {
             self.run_job(job, workers, threads)?;
             folded += 1;
+        }
+        // A shell that only ever checkpoints must not run into the limit of segments.
+        if self.segments.len() > SEGMENTS_MAX / 2 {
+            self.compact(Compaction::Auto, workers, threads)?;
         }
         Ok(folded)
     }

@@ -422,3 +422,14 @@ fn an_interrupted_encryption_goes_on_by_itself() {
     drop(store);
     assert_eq!(contents(&open(&storage, small(), Some(1))).len(), 50);
 }
+
+#[test]
+fn checkpoints_alone_never_run_out_of_segments() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    for version in 1..300 {
+        put(&mut store, [1, 2], version);
+        store.checkpoint(&Inline, 1).unwrap();
+    }
+    assert!(store.stats().segments <= 129, "{}", store.stats().segments);
+}
