@@ -43,6 +43,10 @@ fn sample() -> WebDatabase {
     WebDatabase::open("sample", &files, Object::new().into(), None, None).unwrap()
 }
 
+fn connection() -> WebConnection {
+    sample().connect().unwrap()
+}
+
 fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap()
 }
