@@ -170,14 +170,14 @@ mod tests {
 
     #[test]
     fn a_package_within_the_budget_passes() {
-        let rows = [row("dist/a.wasm", 600_000, 9_999_999), row("dist/worker.js", 0, 1), row("dist/index.js", 0, 1)];
+        let rows = [row("dist/a.wasm", 800_000, 9_999_999), row("dist/worker.js", 0, 1), row("dist/index.js", 0, 1)];
         assert_eq!(over_budget(&rows), Vec::<String>::new());
     }
 
     #[test]
     fn one_byte_more_in_all_fails() {
         let rows =
-            [row("a.wasm", 600_000, 1), row("b.wasm", 1, 1), row("worker.js", 0, 20_001), row("index.js", 0, 10_001)];
+            [row("a.wasm", 800_000, 1), row("b.wasm", 1, 1), row("worker.js", 0, 20_001), row("index.js", 0, 10_001)];
         assert_eq!(over_budget(&rows).len(), 3);
     }
 
