@@ -27,7 +27,7 @@ pub struct Bench {
     /// A dictionary to measure with; by default one is trained on the sample.
     #[arg(long, value_name = "FILE")]
     dict: Option<PathBuf>,
-    /// Measure these codecs: none, rle, lz4, zstd[:LEVEL] or gzip[:LEVEL]; may be given several times.
+    /// Measure these codecs: none, rle, lz4, zstd:LEVEL or gzip:LEVEL; may be given several times.
     #[arg(long = "codec", value_name = "CODEC[:LEVEL]")]
     codecs: Vec<CodecChoice>,
     /// Bytes of pages to measure on.

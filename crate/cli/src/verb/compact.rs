@@ -15,7 +15,7 @@ use crate::progress::Spinner;
 pub struct Compact {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Change the codec of segments on the way: none, rle, lz4, zstd[:LEVEL] or gzip[:LEVEL].
+    /// Change the codec of segments on the way: none, rle, lz4, zstd:LEVEL or gzip:LEVEL.
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     codec: Option<CodecChoice>,
 }

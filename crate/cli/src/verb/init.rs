@@ -40,7 +40,7 @@ pub struct Shape {
     /// Bytes of a page: a power of two from 512 to 65536.
     #[arg(long, value_name = "BYTES", value_parser = parse_page_size)]
     pub page_size: Option<PageSize>,
-    /// The codec of segments: none, rle, lz4, zstd[:LEVEL] or gzip[:LEVEL].
+    /// The codec of segments: none, rle, lz4, zstd:LEVEL or gzip:LEVEL.
     #[arg(long, value_name = "CODEC[:LEVEL]")]
     pub codec: Option<CodecChoice>,
     /// The codec of the log, which commits wait for.
