@@ -21,6 +21,7 @@ const SCRIPTS: &[(&str, &[Level])] = &[
     ("scripts/", &[Level::Node, Level::Wasm, Level::Browser]),
     ("tests/node/", &[Level::Node]),
     ("tests/browser/", &[Level::Browser]),
+    ("bench/browser/", &[Level::Node, Level::Browser]),
     ("package.json", &[Level::Node, Level::Browser]),
     ("package-lock.json", &[Level::Node, Level::Browser]),
     ("webpack.config.js", &[Level::Browser]),

@@ -1,0 +1,166 @@
+// The page's side of the bench: contenders behind a worker each, Coffer as its users have it, and what is measured on them.
+
+import { open } from '/dist/index.js'
+import { forms } from './contenders.js'
+import { driveAsync, schema, workloads } from './work.js'
+
+/** Calls over a worker, one message each way. */
+function remote() {
+  const worker = new Worker('/bench/browser/worker.js', { type: 'module' })
+  const waiting = new Map()
+  let last = 0
+  worker.onmessage = ({ data: { id, answer, problem } }) => {
+    const { resolve, reject } = waiting.get(id)
+    waiting.delete(id)
+    if (problem === undefined) resolve(answer)
+    else reject(new Error(problem))
+  }
+  worker.onerror = (event) => {
+    for (const { reject } of waiting.values()) reject(new Error(`the worker failed: ${event.message}`))
+  }
+  const call = (verb, ...args) =>
+    new Promise((resolve, reject) => {
+      const id = ++last
+      waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, verb, args })
+    })
+  return { call, end: () => worker.terminate() }
+}
+
+/** A contender whose worker is ours. */
+export async function connectRemote(contender, name) {
+  const { call, end } = remote()
+  const version = await call('open', contender, name)
+  const handle = Object.fromEntries(['exec', 'run', 'get', 'all', 'many', 'commit', 'rest', 'reopen', 'size', 'measure'].map((verb) => [verb, (...args) => call(verb, ...args)]))
+  handle.version = version
+  handle.begin = async () => {
+    await call('begin')
+    return handle
+  }
+  handle.close = async () => {
+    await call('close')
+    end()
+  }
+  return handle
+}
+
+/** Coffer from the page. */
+export async function connectPackage(contender, name, more = {}) {
+  const options = { backend: 'opfs', ...forms[contender](), ...more }
+  let db = await open(name, options)
+  const calls = (queries) => ({
+    run: async (sql, parameters) => (await queries.run(sql, parameters)).changes,
+    get: (sql, parameters) => queries.get(sql, parameters),
+    all: (sql, parameters) => queries.query(sql, parameters),
+  })
+  const handle = {
+    exec: (sql) => db.exec(sql),
+    many: (sql, rows) => db.batch(rows.map((params) => ({ sql, params }))),
+    begin: () =>
+      new Promise((begun, failed) => {
+        const finished = db.transaction((transaction) => new Promise((end) => begun({ ...calls(transaction), commit: () => (end(), finished) })))
+        finished.catch(failed)
+      }),
+    rest: () => db.exec('pragma wal_checkpoint(truncate)'),
+    reopen: async () => {
+      await db.close()
+      db = await open(name, options)
+      Object.assign(handle, calls(db))
+    },
+    size: () => undefined,
+    close: () => db.close(),
+    version: db.about.sqlite,
+    db: () => db,
+  }
+  return Object.assign(handle, calls(db))
+}
+
+/** Bytes of all files in a folder of OPFS. */
+async function bytesIn(folder) {
+  let bytes = 0
+  for await (const entry of folder.values()) bytes += entry.kind === 'file' ? (await entry.getFile()).size : await bytesIn(entry)
+  return bytes
+}
+
+async function folderOf(contender, name) {
+  const root = await navigator.storage.getDirectory()
+  return contender in forms ? (await root.getDirectoryHandle('coffer')).getDirectoryHandle(name) : root.getDirectoryHandle(name)
+}
+
+async function removeAll() {
+  const root = await navigator.storage.getDirectory()
+  for await (const name of root.keys()) await root.removeEntry(name, { recursive: true })
+}
+
+/**
+ * One repetition: every contender opens a new database, then each workload runs on each of them in turn, so that a disturbance of the
+ * machine meets everybody. `view` is `page` or `worker`. Gives milliseconds by workload and contender.
+ */
+export async function repeat({ view, contenders, sizes, wanted, rotate }) {
+  await removeAll()
+  const turn = [...contenders.slice(rotate % contenders.length), ...contenders.slice(0, rotate % contenders.length)]
+  const handles = new Map()
+  const results = {}
+  const versions = {}
+  try {
+    for (const contender of turn) {
+      const name = `bench-${contender}`
+      const handle = view === 'page' && contender in forms ? await connectPackage(contender, name) : await connectRemote(contender, name)
+      await handle.exec(schema)
+      handles.set(contender, handle)
+      versions[contender] = handle.version
+    }
+    for (const { name, prepare, work, warm, reopens } of workloads) {
+      if (!wanted.includes(name)) continue
+      const prepared = prepare(sizes[name], sizes.bulk)
+      const figures = new Set()
+      results[name] = {}
+      for (const contender of turn) {
+        const handle = handles.get(contender)
+        if (reopens) await handle.reopen()
+        const once = async () => {
+          if (view === 'worker') return handle.measure(name, prepared)
+          const start = performance.now()
+          const figure = await driveAsync(work(handle, prepared))
+          return { ms: performance.now() - start, figure }
+        }
+        if (warm) await once()
+        const { ms, figure } = await once()
+        results[name][contender] = ms
+        figures.add(figure)
+        await handle.rest()
+      }
+      if (figures.size !== 1) throw new Error(`the contenders disagree about ${name}: ${[...figures].join(', ')}`)
+    }
+    results.size = {}
+    for (const [contender, handle] of handles) {
+      const size = await handle.size()
+      await handle.close()
+      handles.delete(contender)
+      results.size[contender] = size ?? (await bytesIn(await folderOf(contender, `bench-${contender}`)))
+    }
+    return { results, versions }
+  } finally {
+    for (const handle of handles.values()) await handle.close().catch(() => undefined)
+  }
+}
+
+/** Makes a database for `firstRow` to open. */
+export async function makeForStart(contender, rows) {
+  const handle = contender in forms ? await connectPackage(contender, `start-${contender}`) : await connectRemote(contender, `start-${contender}`)
+  await handle.exec(schema)
+  await handle.many('insert into orders values (?, ?, ?, ?, ?, ?)', rows)
+  await handle.rest()
+  await handle.close()
+}
+
+/** From nothing to the first row: code, worker and module are loaded, the database is opened. To be called once in a new page. */
+export async function firstRow(contender) {
+  const start = performance.now()
+  const handle = contender in forms ? await connectPackage(contender, `start-${contender}`) : await connectRemote(contender, `start-${contender}`)
+  const row = contender === 'sqljs' ? await handle.get('select 1 as id', []) : await handle.get('select id from orders where id = ?', [1])
+  const ms = performance.now() - start
+  if (row.id !== 1) throw new Error(`${contender} answered ${JSON.stringify(row)}`)
+  await handle.close()
+  return ms
+}
