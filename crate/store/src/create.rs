@@ -151,6 +151,14 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
+    /// What a verb ends with that found everything as it was asked for: before it says so, the root that says so has to be
+    /// durable. The process before may have died between writing and flushing it.
+    pub(crate) fn confirm_answer(&mut self) -> Result<()> {
+        self.check_writable()?;
+        self.check_newest_root()?;
+        self.confirm_root()
+    }
+
     /// Finds that nobody else has written a root since ours. A lock should see to that; where it did not, as for a tab that
     /// was frozen and woke up, writing on would fork the database, so the store stops.
     pub(crate) fn check_newest_root(&mut self) -> Result<()> {

@@ -21,7 +21,7 @@ impl<S: Storage> Store<S> {
     /// Keeps every commit from now on readable, or stops doing so and lets compaction drop what only history needed.
     pub fn set_archive(&mut self, archive: bool) -> Result<()> {
         if archive == self.manifest.archive {
-            return Ok(());
+            return self.confirm_answer();
         }
         let floor = self.view.commit;
         self.write_manifest(|mut manifest| {

@@ -241,6 +241,8 @@ impl<S: Storage> Store<S> {
 
     /// Empties log files that wait to be used again: what they held was written under an outlived key, or none.
     fn scrub_spares(&mut self) -> Result<()> {
+        // The root before this one may need them, and may be the only durable one.
+        self.confirm_root()?;
         self.recycle();
         let storage = &self.storage;
         for spare in self.spares.iter_mut().filter(|spare| !storage.is_pinned(&spare.number.name())) {
@@ -270,6 +272,7 @@ impl<S: Storage> Store<S> {
             if !self.manifest.slots.iter().any(opens) {
                 return Err(Error::WrongKey);
             }
+            self.confirm_answer()?;
         } else {
             self.drain_logs(workers, threads)?;
             let mut manifest = self.manifest.clone();
@@ -285,7 +288,7 @@ impl<S: Storage> Store<S> {
     pub fn decrypt(&mut self, workers: &dyn Workers, threads: usize) -> Result<()> {
         self.check_writable()?;
         if self.keys.is_none() {
-            return Ok(());
+            return self.confirm_answer();
         }
         self.decrypting = true;
         let rewritten =
