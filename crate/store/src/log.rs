@@ -4,6 +4,7 @@
 //! L2  Commit ids grow by one from the log's base, and each commit's chain covers all before it.
 //! L3  Nothing behind `end` counts. It is overwritten by the next run.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -236,32 +237,58 @@ impl ChainHasher {
 }
 
 /// Requests that were committed, newest last, bounded.
+///
+/// A request's first half says whose it is. The bound is shared fairly: it is the caller with the most requests whose oldest is
+/// forgotten, so that one who writes without end does not push out what another still waits to hear of.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    by_id: alloc::collections::BTreeMap<RequestId, CommitId>,
-    order: alloc::collections::VecDeque<RequestId>,
+    by_id: BTreeMap<RequestId, CommitId>,
+    order: VecDeque<RequestId>,
+    counts: BTreeMap<[u8; CALLER_BYTES], usize>,
 }
 
 /// How many requests are remembered across checkpoints.
 pub(crate) const REQUESTS_MAX: usize = 1024;
+
+/// How much of a request names its caller.
+const CALLER_BYTES: usize = 8;
+
+fn caller(request: RequestId) -> [u8; CALLER_BYTES] {
+    request.0.first_chunk().copied().unwrap_or_default()
+}
 
 impl Requests {
     pub fn get(&self, request: RequestId) -> Option<CommitId> {
         self.by_id.get(&request).copied()
     }
 
+    /// Remembers a commit's request. One that made several commits is remembered by its last.
     pub fn add(&mut self, request: RequestId, commit: CommitId) {
         if request == RequestId::NONE {
             return;
         }
-        if self.by_id.insert(request, commit).is_some() {
+        if self.by_id.insert(request, commit).is_none() {
+            *self.counts.entry(caller(request)).or_default() += 1;
+            self.order.push_back(request);
+        } else if self.order.back() != Some(&request) {
             self.order.retain(|earlier| *earlier != request);
+            self.order.push_back(request);
         }
-        self.order.push_back(request);
-        if self.order.len() > REQUESTS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_id.remove(&oldest);
+        if self.order.len() > REQUESTS_MAX {
+            self.forget_one();
+        }
+    }
+
+    fn forget_one(&mut self) {
+        let most = self.counts.values().max().copied().unwrap_or_default();
+        let of_most = |request: &RequestId| self.counts.get(&caller(*request)) == Some(&most);
+        let Some(request) = self.order.iter().position(of_most).and_then(|place| self.order.remove(place)) else {
+            return;
+        };
+        self.by_id.remove(&request);
+        match self.counts.get_mut(&caller(request)) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.counts.remove(&caller(request))),
         }
     }
 

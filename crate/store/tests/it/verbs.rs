@@ -212,6 +212,62 @@ fn a_request_is_found_after_reopening_and_after_folding() {
 }
 
 #[test]
+fn a_request_outlasts_any_number_of_commits_of_others() {
+    // A tab that is slow to ask again after its leader died must still learn what became of its requests, however much the
+    // other tabs have written by then.
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    let request = |caller: u8, number: u32| {
+        let mut id = [caller; 16];
+        id[12..].copy_from_slice(&number.to_be_bytes());
+        RequestId(id)
+    };
+    let commit = |store: &mut Store<MemStorage>, request| {
+        let mut txn = store.begin();
+        txn.write(page(1), &content(store.page_size(), 1, 1)).unwrap();
+        store.commit(txn, Commit { request, ..Commit::default() }).unwrap()
+    };
+    let slow: Vec<_> = (0..100).map(|number| commit(&mut store, request(1, number))).collect();
+    let mut newest = CommitId::ZERO;
+    for number in 0..3000 {
+        newest = commit(&mut store, request(2, number));
+        if number % 700 == 0 {
+            store.checkpoint(&Inline, 1).unwrap();
+            drop(store);
+            store = open(&storage, small(), None);
+        }
+    }
+    for _ in 0..2 {
+        let found: Vec<_> = (0..100).filter_map(|number| store.find_request(request(1, number))).collect();
+        assert_eq!(found, slow);
+        assert_eq!(store.find_request(request(2, 2999)), Some(newest));
+        assert_eq!(store.find_request(request(2, 0)), None, "the bound holds");
+        store.checkpoint(&Inline, 1).unwrap();
+        drop(store);
+        store = open(&storage, small(), None);
+    }
+}
+
+#[test]
+fn a_request_of_several_commits_is_known_by_the_last() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    let request = RequestId([9; 16]);
+    let mut last = CommitId::ZERO;
+    for seed in 1..=3 {
+        let mut txn = store.begin();
+        txn.write(page(1), &content(store.page_size(), 1, seed)).unwrap();
+        last = store.commit(txn, Commit { request, ..Commit::default() }).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(store.find_request(request), Some(last));
+        store.checkpoint(&Inline, 1).unwrap();
+        drop(store);
+        store = open(&storage, small(), None);
+    }
+}
+
+#[test]
 fn a_spilled_transaction_commits_rolls_back_and_shrinks() {
     let storage = MemStorage::new();
     let mut store = create(&storage, small(), Some(1));
