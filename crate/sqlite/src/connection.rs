@@ -174,6 +174,12 @@ impl Connection {
         self.session.set_request(request);
     }
 
+    /// Names every commit until another name is set, as those of a script of several statements:
+    /// [`crate::Database::find_request`] then tells the last of them. [`RequestId::NONE`] ends it.
+    pub fn set_request_of_all(&self, request: RequestId) {
+        self.session.set_request_of_all(request);
+    }
+
     /// The newest commit that this connection made or saw.
     pub fn last_commit(&self) -> CommitId {
         self.session.last_commit()

@@ -603,17 +603,34 @@ fn open_store<S: Storage>(
     if options.create == Create::New {
         return Err(refused(DeviceErrorKind::Exists));
     }
-    let key = match &options.key {
-        None => None,
+    let key = key_for(options.key.as_ref(), &peek)?;
+    let (store, recovered) = Store::open(storage, entropy, store_options, key.as_ref())?;
+    Ok((store, Some(recovered)))
+}
+
+/// Whether a key opens the database that has this root (its file `manifest`): `Ok`, or the error that opening would give. Needs no
+/// other file, so that who may not touch the files can still be asked for the key.
+pub fn check_key(manifest: Vec<u8>, key: Option<&Key>) -> Result<()> {
+    let storage = MemStorage::new();
+    storage.put("manifest", manifest);
+    let peek = coffer_store::peek(&storage, None)?;
+    match key_for(key, &peek)? {
+        None if !peek.slots.is_empty() => Err(coffer_store::Error::KeyRequired.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What a caller's key, if there is one, becomes for a database.
+fn key_for(key: Option<&Key>, peek: &coffer_store::Peek) -> Result<Option<SlotKey>> {
+    match key {
+        None => Ok(None),
         // A key for a database that has none would promise a secrecy that is not there.
         Some(_) if peek.slots.is_empty() => {
             let message = "the database is not encrypted; open it without a key, then encrypt it";
-            return Err(Error::new(ErrorCode::WrongKey, message));
+            Err(Error::new(ErrorCode::WrongKey, message))
         }
-        Some(key) => Some(fitting(key, &peek)?),
-    };
-    let (store, recovered) = Store::open(storage, entropy, store_options, key.as_ref())?;
-    Ok((store, Some(recovered)))
+        Some(key) => fitting(key, peek).map(Some),
+    }
 }
 
 /// What a key becomes for the slot that it opens.

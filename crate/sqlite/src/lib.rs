@@ -59,7 +59,7 @@ mod workers;
 
 pub use coffer_store;
 pub use connection::Connection;
-pub use database::{Create, Database, DefaultStorage, OpenOptions, Upkeep};
+pub use database::{Create, Database, DefaultStorage, OpenOptions, Upkeep, check_key};
 pub use entropy::SystemEntropy;
 pub use error::{ERROR_CODES, Error, ErrorCode, Result};
 pub use figures::{Figure, MemoryStats, StorageInfo};

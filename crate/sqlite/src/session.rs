@@ -25,7 +25,8 @@ pub struct Session {
     isolation: AtomicU8,
     /// 0 is the newest.
     read_at: AtomicU64,
-    request: Mutex<RequestId>,
+    /// The name of the next commit, and whether it names those after it as well.
+    request: Mutex<(RequestId, bool)>,
     last_error: Mutex<Option<Error>>,
     last_commit: AtomicU64,
     /// The database, and our file on it, that refused us the turn to write.
@@ -43,7 +44,7 @@ impl Session {
             flush_later: AtomicBool::new(false),
             isolation: AtomicU8::new(Isolation::Serializable as u8),
             read_at: AtomicU64::new(0),
-            request: Mutex::new(RequestId::NONE),
+            request: Mutex::new((RequestId::NONE, false)),
             last_error: Mutex::new(None),
             last_commit: AtomicU64::new(0),
             contended: Mutex::new(None),
@@ -108,12 +109,22 @@ impl Session {
 
     /// Names the next commit, so that a caller can learn after a crash whether it happened.
     pub fn set_request(&self, request: RequestId) {
-        *lock(&self.request) = request;
+        *lock(&self.request) = (request, false);
     }
 
-    /// The name of the commit being made, which is used up.
+    /// Names every commit until another name is set.
+    pub fn set_request_of_all(&self, request: RequestId) {
+        *lock(&self.request) = (request, true);
+    }
+
+    /// The name of the commit being made, which is used up unless it names more than one.
     pub fn take_request(&self) -> RequestId {
-        std::mem::replace(&mut lock(&self.request), RequestId::NONE)
+        let mut held = lock(&self.request);
+        let (request, stays) = *held;
+        if !stays {
+            held.0 = RequestId::NONE;
+        }
+        request
     }
 
     /// Remembers whose turn to wait for.
