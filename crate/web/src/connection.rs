@@ -20,7 +20,7 @@ use crate::tables::{Tables, Touched};
 /// A connection. JavaScript must call `free` when it is done with it.
 #[wasm_bindgen(js_name = Connection)]
 pub struct WebConnection {
-    connection: Rc<Connection>,
+    pub(crate) connection: Rc<Connection>,
     touched: Touched,
     changed: BTreeSet<String>,
 }

@@ -19,7 +19,7 @@ use crate::options::{Secret, Wanted};
 /// An open database. JavaScript must call `close`, or `free` when it could not.
 #[wasm_bindgen(js_name = Database)]
 pub struct WebDatabase {
-    database: Database<Files>,
+    pub(crate) database: Database<Files>,
 }
 
 /// What was compiled into this module.

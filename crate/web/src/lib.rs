@@ -16,6 +16,7 @@ mod failure;
 mod files;
 mod options;
 mod panic;
+mod request;
 #[cfg(feature = "suite")]
 mod suite;
 mod tables;
@@ -25,3 +26,4 @@ pub use cursor::WebCursor;
 pub use database::{WebDatabase, about};
 pub use files::{Files, Handle, OpenFile};
 pub use panic::on_panic;
+pub use request::check_key;
