@@ -1,16 +1,25 @@
-// Calls over a worker: a promise per id.
+// Calls over a worker: a promise per id. Outlives the worker: a lost one is replaced, and what waits is asked again.
 //
 // I1  A call settles exactly once: by its reply, or by the end of the channel.
 // I2  After the channel has ended nothing is sent, and every later call rejects with the reason it ended for.
 // I3  What is asked in one turn of the page leaves in one message, in the order of asking.
+// I4  Whatever was sent to a leader that is gone is sent to the next as one that comes again, so that it is done once; what belongs to a
+//     transaction or a cursor of the one that is gone fails instead, since these are gone with it.
 
-import { CofferError, decodeError } from './error.js'
-import type { Answer, Answers, Call, FromWorker, News, Notice, Request, ToWorker } from './protocol.js'
+import { CofferError, decodeError, encodeError } from './error.js'
+import { clientName } from './names.js'
+import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
+import type { Leader } from './types.js'
 
 interface Waiting {
+  readonly request: Request
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: CofferError) => void
-  readonly part: ((rows: Uint8Array) => void) | undefined
+  readonly options: CallOptions
+  /** How often it has lost its leader. */
+  moves: number
+  /** What it did, as of a commit that may not be durable. */
+  outcome?: { readonly answer: Answer; readonly commit: bigint }
 }
 
 /** What else a call may need. */
@@ -19,28 +28,59 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** Takes the rows that come before the reply. */
   readonly part?: (rows: Uint8Array) => void
+  /** Forgets them: they come once more. */
+  readonly restart?: () => void
 }
 
 /** A call on its way, without what the channel adds. */
 export type CallOf<K extends keyof Answers> = Extract<Call, { kind: K }>
 
+/** How to open the database, the first time and after the loss of a worker. */
+export type Plan = Omit<CallOf<'open'>, 'probe' | 'client'>
+
+/** A worker that is lost more often than this, within so many milliseconds, is not replaced. */
+const lossesMax = 3
+const lossesMs = 10_000
+
+/** Hand-overs that a request survives before it is held to be what ends the leaders. */
+const movesMax = 2
+
+/** Do nothing that could end a worker, and nothing twice. */
+const harmless: readonly Call['kind'][] = ['begin', 'close', 'prepare', 'watch']
+
 /** The page's end of the conversation with a database worker. Owns the worker. */
 export class Channel {
-  readonly #worker: Worker
-  readonly #waiting = new Map<number, Waiting>()
+  leader: Leader = 'self'
+  /** How often it has joined a leader, and how often it has lost its own worker. */
+  joins = 0
+  losses = 0
+  readonly #start: () => Worker
   readonly #news: (news: News) => void
+  readonly #client: ClientId
+  readonly #waiting = new Map<number, Waiting>()
+  /** Transactions that are open, and those whose leader is gone. */
+  readonly #open = new Set<number>()
+  readonly #gone = new Set<number>()
+  #worker: Worker | undefined
+  #plan: Plan | undefined
+  /** There is somebody to send to. */
+  #here = false
+  #lost: number[] = []
   #outgoing: (Request | Notice)[] = []
   #last = 0
+  #sent = 0
+  #name = ''
+  /** Ends the watch on the worker's lock. */
+  #watch: AbortController | undefined
+  #told = 0n
   #ended: CofferError | undefined
 
-  /** `news` hears what nobody asked for, the loss of the worker included. */
-  constructor(worker: Worker, news: (news: News) => void = () => undefined) {
-    this.#worker = worker
+  /** `start` makes a worker. `news` hears what nobody asked for, the loss of the worker included. */
+  constructor(start: () => Worker, news: (news: News) => void = () => undefined) {
+    this.#start = start
     this.#news = news
-    worker.onmessage = (message: MessageEvent<FromWorker>): void => this.#receive(message.data)
-    worker.onmessageerror = (): void => this.#lose('a reply of the database worker could not be read')
-    // Without a message the script itself could not be had: a wrong address, or a Content-Security-Policy without worker-src.
-    worker.onerror = (event): void => this.#lose(event.message || 'the database worker could not be loaded')
+    const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
+    this.#client = [high, low]
   }
 
   /** Why the channel ended, if it has. */
@@ -48,17 +88,33 @@ export class Channel {
     return this.#ended
   }
 
+  /** Starts a worker and has it open the database. Comes before any call. */
+  async open(plan: Plan): Promise<Answers['open']> {
+    const answer = await this.#launch(plan)
+    this.#plan = { ...plan, create: 'never' }
+    this.#join(answer, false)
+    return answer
+  }
+
   /** Asks the worker. */
-  call<K extends keyof Answers>(call: CallOf<K>, { signal, part }: CallOptions = {}): Promise<Answers[K]> {
+  call<K extends keyof Answers>(call: CallOf<K>, options: CallOptions = {}): Promise<Answers[K]> {
+    const { signal } = options
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       if (signal?.aborted === true) return reject(reason(signal))
+      const { transaction } = call as { transaction?: number }
+      if (transaction !== undefined && this.#isGone(call, transaction)) return reject(gone())
       const id = ++this.#last
       const settled = signal === undefined ? undefined : this.#cancellable(id, signal)
       const flag = settled?.flag
+      // Those that the call has already are of its transaction.
+      const flags = flag === undefined ? {} : { flags: [...('flags' in call ? (call.flags ?? []) : []), flag] }
+      const request: Request = { ...call, ...flags, id }
       this.#waiting.set(id, {
+        request,
         resolve: (answer) => {
           settled?.done()
+          if (call.kind === 'begin') this.#open.add(transaction ?? 0)
           // The worker answers a call of kind K with Answers[K] (host.ts is typed so); the map cannot say that per id.
           resolve(answer as Answers[K])
         },
@@ -67,32 +123,153 @@ export class Channel {
           const given = signal?.aborted === true && error.code === 'aborted'
           reject(given ? reason(signal) : error)
         },
-        part,
+        options,
+        moves: 0,
       })
-      // Those that the call has already are of its transaction.
-      const flags = flag === undefined ? {} : { flags: [...('flags' in call ? (call.flags ?? []) : []), flag] }
-      this.#send({ ...call, ...flags, id })
+      this.#send(request)
     })
   }
 
   /** Tells the worker something that it does not answer. */
   tell(notice: Notice): void {
-    if (this.#ended === undefined) this.#send(notice)
+    if (this.#here) this.#send(notice)
+  }
+
+  /** The browser puts the page aside: the worker gives up the files, and what is asked waits. */
+  away(): void {
+    this.#here = false
+    this.#watch?.abort()
+    this.#worker?.postMessage([{ notice: 'away' }] satisfies ToWorker)
+  }
+
+  /** The page is in use again. */
+  back(): void {
+    this.#worker?.postMessage([{ notice: 'back' }] satisfies ToWorker)
   }
 
   /** Stops the worker; what still waits rejects with `reason`. Only the first reason counts. */
   end(reason: CofferError): void {
     if (this.#ended !== undefined) return
     this.#ended = reason
-    this.#worker.terminate()
+    this.#here = false
+    this.#watch?.abort()
+    this.#worker?.terminate()
     for (const { reject } of this.#waiting.values()) reject(reason)
     this.#waiting.clear()
   }
 
+  /** Whether a call's transaction was lost with its leader. */
+  #isGone(call: Call, transaction: number): boolean {
+    if (call.kind === 'begin') return false
+    const gone = this.#gone.has(transaction)
+    if (call.kind === 'end') {
+      this.#open.delete(transaction)
+      this.#gone.delete(transaction)
+    }
+    return gone
+  }
+
+  #launch(plan: Plan): Promise<Answers['open']> {
+    // The worker tries whether it can ask after addresses of Blobs, by which statements are cancelled.
+    const { flag: probe, drop } = raised()
+    const opened = new Promise<Answers['open']>((resolve, reject) => {
+      if (this.#ended !== undefined) return reject(this.#ended)
+      const worker = this.#start()
+      const lose = (message: string): void => {
+        if (worker === this.#worker) this.#lose(message)
+      }
+      this.#worker = worker
+      worker.onmessage = (message: MessageEvent<FromWorker>): void => {
+        if (worker === this.#worker) this.#receive(message.data)
+      }
+      worker.onmessageerror = (): void => lose('a reply of the database worker could not be read')
+      // Without a message the script itself could not be had: a wrong address, or a Content-Security-Policy without worker-src.
+      worker.onerror = (event): void => lose(event.message || 'the database worker could not be loaded')
+      const request: Request = { ...plan, probe, client: this.#client, id: 0 }
+      this.#waiting.set(0, { request, resolve: resolve as (answer: Answer) => void, reject, options: {}, moves: 0 })
+      worker.postMessage([request] satisfies ToWorker)
+    })
+    return opened.finally(drop)
+  }
+
+  /** Replaces the worker, unless it is lost again and again, or had in memory what is not anywhere else. */
   #lose(message: string): void {
     if (this.#ended !== undefined) return
-    this.end(new CofferError('worker_lost', message))
-    this.#news({ event: 'lost', message })
+    const error = new CofferError('worker_lost', message)
+    const now = performance.now()
+    this.#lost = [...this.#lost.filter((time) => now - time < lossesMs), now]
+    const plan = this.#plan
+    if (plan === undefined || plan.backend === 'memory' || this.#lost.length > lossesMax) {
+      this.end(error)
+      this.#news({ event: 'lost', message })
+      return
+    }
+    this.losses += 1
+    this.#here = false
+    this.#watch?.abort()
+    this.#worker?.terminate()
+    this.#news({ event: 'error', failure: encodeError(error) })
+    this.#launch(plan).then((joined) => this.#join(joined, true), (error: unknown) => {
+      const failure = encodeError(error)
+      this.end(decodeError(failure))
+      this.#news({ event: 'ended', failure })
+    })
+  }
+
+  /** There is a leader: asks it what waits. `lost`: because this page's own worker was lost, perhaps by what it was asked. */
+  #join({ leader, name, term, found }: Joined, lost: boolean): void {
+    if (this.#ended !== undefined) return
+    this.leader = leader
+    this.joins += 1
+    for (const transaction of this.#open) this.#gone.add(transaction)
+    this.#open.clear()
+    const messages: (Request | Notice)[] = [{ notice: 'here', term }]
+    for (const [id, waiting] of this.#waiting) {
+      if (id <= this.#sent) this.#move(id, waiting, lost, messages)
+      else messages.push(waiting.request)
+    }
+    this.#outgoing = []
+    this.#sent = this.#last
+    this.#here = true
+    this.#worker?.postMessage(messages satisfies ToWorker)
+    this.#watchWorker()
+    const missing = name === this.#name ? 0n : this.#told - found
+    if (name !== this.#name) this.#told = found
+    this.#name = name
+    if (missing > 0n) {
+      const message = `the last ${missing} commits were not on the disk yet when their worker ended, and are lost`
+      this.#news({ event: 'error', failure: { code: 'worker_lost', message } })
+    }
+    if (this.joins > 1) this.#news({ event: 'joined', leader, name, term, found })
+  }
+
+  /** A worker that is ended from outside says nothing; but its lock is free then. */
+  #watchWorker(): void {
+    this.#watch?.abort()
+    const plan = this.#plan
+    if (plan === undefined || plan.backend === 'memory') return
+    const watch = new AbortController()
+    this.#watch = watch
+    navigator.locks.request(clientName(plan.name, this.#client), { signal: watch.signal }, () => {
+      if (!watch.signal.aborted) this.#lose('the database worker was ended')
+    }).catch(() => undefined)
+  }
+
+  /** I4 */
+  #move(id: number, waiting: Waiting, lost: boolean, messages: (Request | Notice)[]): void {
+    const { request } = waiting
+    const settle = (how: () => void): void => {
+      this.#waiting.delete(id)
+      how()
+    }
+    if (request.kind === 'end' && !request.commit) settle(() => waiting.resolve(undefined))
+    else if (request.kind === 'next' || ('transaction' in request && request.transaction !== undefined && request.kind !== 'begin' && request.kind !== 'end')) settle(() => waiting.reject(gone()))
+    else {
+      waiting.moves += 1
+      waiting.options.restart?.()
+      const ask = (lost || waiting.moves > movesMax) && !harmless.includes(request.kind)
+      messages.push({ ...request, again: ask ? 'ask' : 'run' })
+    }
   }
 
   #send(message: Request | Notice): void {
@@ -102,14 +279,21 @@ export class Channel {
   #flush(): void {
     const messages = this.#outgoing
     this.#outgoing = []
-    if (this.#ended === undefined) this.#worker.postMessage(messages satisfies ToWorker)
+    // What is asked meanwhile waits for the next leader.
+    if (!this.#here || messages.length === 0) return
+    this.#sent = this.#last
+    this.#worker?.postMessage(messages satisfies ToWorker)
   }
 
   #cancellable(id: number, signal: AbortSignal): { flag: string; done: () => void } {
     const { flag, drop } = raised()
     const abort = (): void => {
       drop()
-      this.tell({ notice: 'cancel', target: id })
+      const waiting = this.#waiting.get(id)
+      if (waiting !== undefined && id > this.#sent && !this.#here) {
+        this.#waiting.delete(id)
+        waiting.reject(new CofferError('aborted', 'the caller gave it up before it was sent'))
+      } else this.tell({ notice: 'cancel', target: id })
     }
     signal.addEventListener('abort', abort, { once: true })
     const done = (): void => {
@@ -123,20 +307,37 @@ export class Channel {
     for (const message of messages) {
       if ('event' in message) {
         if (message.event === 'lost') this.#lose(message.message)
-        else this.#news(message)
+        else if (message.event === 'joined') this.#join(message, false)
+        else if (message.event === 'at') this.#told = message.commit
+        else {
+          if (message.event === 'ended') this.end(decodeError(message.failure))
+          this.#news(message)
+        }
         continue
       }
       const waiting = this.#waiting.get(message.id)
       if (waiting === undefined) continue
-      if ('part' in message) {
-        waiting.part?.(message.part)
-        continue
+      if ('part' in message) waiting.options.part?.(message.part)
+      else if ('outcome' in message) waiting.outcome = { answer: message.outcome, commit: message.commit }
+      else {
+        this.#waiting.delete(message.id)
+        if ('committed' in message) known(waiting, message.committed)
+        else if (message.ok) waiting.resolve(message.answer)
+        else waiting.reject(decodeError(message.failure))
       }
-      this.#waiting.delete(message.id)
-      if (message.ok) waiting.resolve(message.answer)
-      else waiting.reject(decodeError(message.failure))
     }
   }
+}
+
+/** Settles a call that was committed under an earlier leader. What it gave is known if that was told in time. */
+function known({ request, outcome, resolve, reject }: Waiting, committed: bigint): void {
+  if (outcome !== undefined && outcome.commit <= committed) resolve(outcome.answer)
+  else if (request.kind === 'end') resolve(undefined)
+  else reject(new CofferError('worker_lost', 'this was committed, but what it gave was lost with the worker that did it', { detail: { committed: true } }))
+}
+
+function gone(): CofferError {
+  return new CofferError('worker_lost', 'the worker that had this transaction or iteration in hand is gone; nothing of it was committed', { detail: { committed: false } })
 }
 
 /** What a promise rejects with whose signal ended it. */

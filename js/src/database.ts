@@ -6,7 +6,7 @@ import { Live } from './live.js'
 import type { News } from './protocol.js'
 import { WorkerQueries } from './queries.js'
 import { transact } from './transaction.js'
-import type { About, Database, DatabaseEvents, LiveOptions, Row, SqlParameters, Transaction, TransactionOptions } from './types.js'
+import type { About, Database, DatabaseEvents, Leader, LiveOptions, Row, SqlParameters, Transaction, TransactionOptions } from './types.js'
 
 type Listeners = { readonly [E in keyof DatabaseEvents]: Set<(detail: DatabaseEvents[E]) => void> }
 
@@ -15,7 +15,7 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   readonly about: About
   readonly #channel: Channel
   readonly #live: Live
-  readonly #listeners: Listeners = { commit: new Set(), error: new Set(), close: new Set() }
+  readonly #listeners: Listeners = { commit: new Set(), error: new Set(), leader: new Set(), close: new Set() }
   #closing: Promise<void> | undefined
 
   constructor(name: string, about: About, channel: Channel) {
@@ -24,6 +24,10 @@ export class WorkerDatabase extends WorkerQueries implements Database {
     this.about = about
     this.#channel = channel
     this.#live = new Live(channel, (error) => this.#emit('error', error))
+  }
+
+  get leader(): Leader {
+    return this.#channel.leader
   }
 
   transaction<R>(work: (transaction: Transaction) => R | Promise<R>, options?: TransactionOptions): Promise<R> {
@@ -66,6 +70,15 @@ export class WorkerDatabase extends WorkerQueries implements Database {
         return this.#emit('commit', { tables: news.tables })
       case 'error':
         return this.#emit('error', decodeError(news.failure))
+      case 'joined':
+        this.#live.rejoin()
+        return this.#emit('leader', { leader: news.leader })
+      case 'at':
+        // The channel keeps count of it.
+        return
+      case 'ended':
+        this.#emit('error', decodeError(news.failure))
+        return this.#emit('close', undefined)
       case 'lost':
         this.#emit('error', new CofferError('worker_lost', news.message))
         return this.#emit('close', undefined)

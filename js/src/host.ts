@@ -15,14 +15,25 @@ export function start(module: WebAssembly.Module, panicked: (message: string) =>
   return about() as About
 }
 
-/** Opens a database. `report` hears of failures of what is done in the background. */
-export async function openDatabase(opening: Opening, report: (error: unknown) => void): Promise<Engine> {
-  const keeper = await Keeper.open(opening, report)
-  return {
-    connect: () => keeper.database.connect(),
-    connectReader: () => keeper.database.connectReader(),
-    settle: () => keeper.settle(),
+/** An open database: the engine, and what those that do not have the files ask about them. */
+export interface OpenDatabase {
+  readonly engine: Engine
+  readonly place: string
+  readonly manifest: () => Uint8Array
+}
+
+/** Opens a database whose lock is held; `free` is called when its files are closed. `report` hears of failures in the background. */
+export async function openDatabase(opening: Opening, report: (error: unknown) => void, free: () => void): Promise<OpenDatabase> {
+  const keeper = await Keeper.open(opening, report, free)
+  const { database } = keeper
+  const engine: Engine = {
+    connect: () => database.connect(),
+    connectReader: () => database.connectReader(),
+    settle: (durability) => keeper.settle(durability),
     prepare: () => keeper.prepare(),
+    head: () => database.head(),
+    find: ([high, low], request) => database.findRequest(high, low, request),
     close: () => keeper.close(),
   }
+  return { engine, place: keeper.directory.place, manifest: () => keeper.manifest() }
 }

@@ -1,10 +1,11 @@
 // Opening a database: worker, module, first request. Where worker and module come from is the entry's affair.
 
-import { Channel, raised } from './channel.js'
+import { Channel } from './channel.js'
 import { WorkerDatabase } from './database.js'
 import { CofferError } from './error.js'
 import type { Opening } from './protocol.js'
 import type { Database, OpenOptions } from './types.js'
+import { watchPage } from './visits.js'
 
 /** Where an entry of the package finds what it needs. */
 export interface Source {
@@ -20,22 +21,20 @@ export async function openFrom(source: Source, name: string, options: OpenOption
     throw new CofferError('unsupported', 'a database opens in a browser: there are no workers here')
   }
   let database: WorkerDatabase | undefined
-  const channel = new Channel(started(source, options), (news) => database?.heed(news))
+  const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
   const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
   signal?.addEventListener('abort', giveUp, { once: true })
-  // The worker tries whether it can ask after addresses of Blobs, by which statements are cancelled.
-  const { flag: probe, drop } = raised()
   try {
     const module = await source.module(options.wasm)
-    const about = await channel.call({ ...opening(name, options), kind: 'open', module, probe })
-    database = new WorkerDatabase(name, about, channel)
+    const { coffer, sqlite } = await channel.open({ ...opening(name, options), kind: 'open', module })
+    database = new WorkerDatabase(name, { coffer, sqlite }, channel)
+    watchPage(channel)
     return database
   } catch (error) {
     channel.end(new CofferError('closed', 'the database did not open'))
     signal?.throwIfAborted()
     throw error
   } finally {
-    drop()
     signal?.removeEventListener('abort', giveUp)
   }
 }

@@ -4,8 +4,10 @@
 // I2  The first Request is `open`; it alone carries the compiled module. The worker answers nothing before it.
 // I3  A Notice and an Event have no id: nobody waits for them.
 // I4  Messages travel in arrays: what is asked in one turn of the page is one message, and so are the replies of one turn of the worker.
+// I5  The worker heeds requests only after the page has said that it is `here`, in the present term of the leader: what was sent to
+//     an earlier one is sent again by the page, and so is never done twice.
 
-import type { About, BatchItem, Isolation, OpenOptions, RunResult, StatementInfo } from './types.js'
+import type { About, BatchItem, Isolation, Leader, OpenOptions, RunResult, StatementInfo } from './types.js'
 
 /** The wire form of an error; error.ts turns it into a CofferError. */
 export interface Failure {
@@ -36,7 +38,7 @@ export interface Scope {
 
 /** What can be asked of the worker, without the id. */
 export type Call =
-  | ({ readonly kind: 'open'; readonly module: WebAssembly.Module; readonly probe?: string } & Opening)
+  | ({ readonly kind: 'open'; readonly module: WebAssembly.Module; readonly probe?: string; readonly client: ClientId } & Opening)
   | ({ readonly kind: 'exec'; readonly sql: string } & Scope)
   | ({ readonly kind: 'run' } & Bound & Scope)
   /** `first`: the caller wants one row only. */
@@ -47,14 +49,30 @@ export type Call =
   | { readonly kind: 'next'; readonly cursor: number; readonly rows: number }
   | ({ readonly kind: 'begin'; readonly isolation: Isolation; readonly readonly: boolean } & Scope)
   | ({ readonly kind: 'end'; readonly commit: boolean } & Scope)
-  | ({ readonly kind: 'watch'; readonly watch: number } & Bound)
+  /** `shown`: the fingerprint of the rows that an earlier leader sent last. */
+  | ({ readonly kind: 'watch'; readonly watch: number; readonly shown?: bigint | undefined } & Bound)
   | { readonly kind: 'close' }
 
-export type Request = Call & { readonly id: number }
+/**
+ * A call with its number. One that was sent to an earlier leader comes `again`: what it is known to have done is told, and otherwise it
+ * runs now, or (`ask`) fails with `worker_lost`.
+ */
+export type Request = Call & { readonly id: number; readonly again?: 'run' | 'ask' }
+
+/** Who asks: 64 random bits, which the page draws and keeps. With a request's number they name the request in the commit that it makes. */
+export type ClientId = readonly [high: number, low: number]
+
+/** What a page learns when its worker has joined: who leads, by what name, the how manieth that is to this worker, and the newest commit that the leader found. */
+export interface Joined {
+  readonly leader: Leader
+  readonly name: string
+  readonly term: number
+  readonly found: bigint
+}
 
 /** What each kind of call answers. Rows are in wire form (wire.ts), and their buffer is transferred. */
 export interface Answers {
-  readonly open: About
+  readonly open: About & Joined
   readonly exec: undefined
   readonly run: RunResult
   readonly query: Uint8Array
@@ -79,12 +97,26 @@ export type Notice =
   /** A live query's last rows have been used: the next may come. */
   | { readonly notice: 'seen'; readonly watch: number }
   | { readonly notice: 'unwatch'; readonly watch: number }
+  /** The page knows of this term, and what follows is meant for it. */
+  | { readonly notice: 'here'; readonly term: number }
+  /** The page is put aside by the browser, and may come back. */
+  | { readonly notice: 'away' }
+  | { readonly notice: 'back' }
 
 export type ToWorker = readonly (Request | Notice)[]
 
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly answer: Answer }
   | { readonly id: number; readonly ok: false; readonly failure: Failure }
+  /** It came again and had been done: this is the last commit that it made. */
+  | { readonly id: number; readonly committed: bigint }
+
+/** The answer to a request of another tab's, told before its commit is durable: if the leader dies now, nobody else knows it. */
+export interface Outcome {
+  readonly id: number
+  readonly outcome: Answer
+  readonly commit: bigint
+}
 
 /** Rows of an answer that is still being made; the reply brings the last. */
 export interface Part {
@@ -98,11 +130,17 @@ export type News =
   | { readonly event: 'lost'; readonly message: string }
   /** Tables changed in a commit. */
   | { readonly event: 'commit'; readonly tables: readonly string[] }
-  /** The rows of a live query, now. */
-  | { readonly event: 'rows'; readonly watch: number; readonly rows: Uint8Array }
+  /** The rows of a live query, now, and their fingerprint. */
+  | { readonly event: 'rows'; readonly watch: number; readonly rows: Uint8Array; readonly print: bigint }
   /** A live query could not be run again. */
   | { readonly event: 'failed'; readonly watch: number; readonly failure: Failure }
   /** Something failed that nobody waits for. */
   | { readonly event: 'error'; readonly failure: Failure }
+  /** What was answered so far is true as of this commit. */
+  | { readonly event: 'at'; readonly commit: bigint }
+  /** The worker leads, or has a leader; requests of before are to be sent again. */
+  | ({ readonly event: 'joined' } & Joined)
+  /** The database cannot be had any more. */
+  | { readonly event: 'ended'; readonly failure: Failure }
 
-export type FromWorker = readonly (Reply | Part | News)[]
+export type FromWorker = readonly (Reply | Part | Outcome | News)[]

@@ -1,6 +1,7 @@
 // Rows of an answer, decoded as they arrive.
 
 import type { CallOf, Channel } from './channel.js'
+import { CofferError } from './error.js'
 import type { IterateOptions, QueryOptions } from './types.js'
 import { decodeRows } from './wire.js'
 
@@ -8,7 +9,10 @@ import { decodeRows } from './wire.js'
 export async function collect<T extends object>(channel: Channel, call: CallOf<'query'>, { signal, bigint }: QueryOptions): Promise<T[]> {
   // What a row holds follows from the SQL, which only the caller can know.
   const rows: T[] = []
-  const last = await channel.call(call, { signal, part: (bytes) => decodeRows(bytes, rows, bigint) })
+  const restart = (): void => {
+    rows.length = 0
+  }
+  const last = await channel.call(call, { signal, part: (bytes) => decodeRows(bytes, rows, bigint), restart })
   decodeRows(last, rows, bigint)
   return rows
 }
@@ -17,10 +21,12 @@ export async function collect<T extends object>(channel: Channel, call: CallOf<'
 export async function* stream<T extends object>(channel: Channel, call: CallOf<'iterate'>, { signal, bigint }: IterateOptions, over: Error | undefined): AsyncGenerator<T, void, undefined> {
   if (over !== undefined) throw over
   const { cursor, rows: first } = await channel.call(call, { signal })
+  const { joins } = channel
   let rows: T[] = []
   let more = decodeRows(first, rows, bigint)
   try {
     for (;;) {
+      if (more && channel.joins !== joins) throw new CofferError('worker_lost', 'the worker that had this iteration in hand is gone')
       const next = more ? channel.call({ kind: 'next', cursor, rows: call.rows }, { signal }) : undefined
       // It is awaited only if the caller comes that far.
       next?.catch(() => undefined)

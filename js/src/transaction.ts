@@ -56,14 +56,18 @@ class WorkerTransaction extends WorkerQueries implements Transaction {
 
 let last = 0
 
-/** Runs `work` in a transaction, again if another was first. */
+/** Runs `work` in a transaction, again if another was first, or its leader went before it was committed. */
 export async function transact<R>(channel: Channel, work: Work<R>, options: TransactionOptions = {}): Promise<R> {
   const { retries = 3 } = options
+  const { losses } = channel
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await once(channel, work, options)
     } catch (error) {
-      if (!(error instanceof CofferError && error.code === 'conflict') || attempt >= retries) throw error
+      if (!(error instanceof CofferError) || attempt >= retries || channel.ended !== undefined) throw error
+      // Lost with this page's own worker, it may be what ended it.
+      const handedOver = error.code === 'worker_lost' && error.detail?.['committed'] === false && channel.losses === losses
+      if (error.code !== 'conflict' && !handedOver) throw error
     }
   }
 }

@@ -233,13 +233,18 @@ export interface LiveOptions {
   readonly bigint?: boolean
 }
 
+/** Whose worker has the files: this page's, or another tab's to which this page's passes everything on. */
+export type Leader = 'self' | 'other'
+
 /** What happens to a database without being asked for, and what a listener is told. */
 export interface DatabaseEvents {
   /** A commit changed these tables. */
   readonly commit: { readonly tables: readonly string[] }
   /** Something failed that nobody waits for: a live query, the worker. */
   readonly error: CofferFailure
-  /** The database is closed, or its worker is lost. */
+  /** Another worker has the files now: settings of the connection and temporary tables are gone, and have to be made again. */
+  readonly leader: { readonly leader: Leader }
+  /** The database is closed, or its worker is lost for good. */
   readonly close: undefined
 }
 
@@ -249,6 +254,8 @@ export interface Database extends Queries {
   readonly name: string
   /** What is running. */
   readonly about: About
+  /** Whose worker has the files at the moment. */
+  readonly leader: Leader
   /**
    * Runs `work` in a transaction: commits when it returns, rolls back when it throws. Statements of `db` itself that write wait for it to
    * end, so within it use what it is given.

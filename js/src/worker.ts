@@ -1,41 +1,36 @@
-// The database worker: opens the database, then hands what the page sends to its session. Built into one self-contained file (no imports,
-// no import.meta), so it runs as a module or a classic worker, from an address or a Blob. It never looks for the wasm: the first request
-// brings it.
+// The database worker: starts the engine, then plays its part among the workers of all tabs (worker/tab.ts). Built into one
+// self-contained file (no imports, no import.meta), so it runs as a module or a classic worker, from an address or a Blob. It never looks
+// for the wasm: the first request brings it.
 
 import { encodeError } from './error.js'
-import { openDatabase, start } from './host.js'
+import { start } from './host.js'
 import type { FromWorker, Request, ToWorker } from './protocol.js'
 import { probe } from './worker/cancel.js'
-import { Session } from './worker/session.js'
+import { Tab } from './worker/tab.js'
 
 const scope = self as unknown as DedicatedWorkerGlobalScope
 
-let session: Session | undefined
-/** What came while the database was being opened. */
-let early: ToWorker[] = []
+let tab: Tab | undefined
 
 function send(messages: FromWorker, transfer: Transferable[] = []): void {
   scope.postMessage(messages, transfer)
 }
 
-async function open(request: Request & { kind: 'open' }): Promise<void> {
+async function open({ id, module, probe: flag, client, ...opening }: Request & { kind: 'open' }): Promise<void> {
   try {
-    const about = start(request.module, (message) => send([{ event: 'lost', message }]))
-    probe(request.probe)
-    const report = (error: unknown): void => send([{ event: 'error', failure: encodeError(error) }])
-    session = new Session(await openDatabase(request, report), request.busyTimeout ?? 5000, send)
-    send([{ id: request.id, ok: true, answer: about }])
-    for (const messages of early) session.take(messages)
-    early = []
+    const about = start(module, (message) => send([{ event: 'lost', message }]))
+    probe(flag)
+    tab = new Tab(opening, client, about.coffer, send, (error) => send([{ event: 'error', failure: encodeError(error) }]))
+    const joined = await tab.enter()
+    send([{ id, ok: true, answer: { ...about, ...joined } }])
   } catch (error) {
     const failure = encodeError(error)
-    send([failure.code === 'worker_lost' ? { event: 'lost', message: failure.message } : { id: request.id, ok: false, failure }])
+    send([failure.code === 'worker_lost' ? { event: 'lost', message: failure.message } : { id, ok: false, failure }])
   }
 }
 
 scope.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
   const [first] = data
-  if (session !== undefined) session.take(data)
+  if (tab !== undefined) tab.take(data)
   else if (first !== undefined && 'kind' in first && first.kind === 'open') void open(first)
-  else early.push(data)
 }

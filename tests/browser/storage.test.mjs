@@ -75,18 +75,22 @@ for (const engine of engines) {
         assert.ok(rounds.at(-1).n > 50, `only ${rounds.at(-1).n} commits in all`)
       })
 
-      await t.test(`${backend}: a database in use elsewhere is refused, and free when it is closed`, async () => {
+      await t.test(`${backend}: a database that is open elsewhere is shared, and stays open when the other closes`, async () => {
         const seen = await page.evaluate(async (backend) => {
-          const { open, outcome } = window.coffer
-          const first = await open(`held-${backend}`, { backend })
-          const refused = await outcome(open(`held-${backend}`, { backend }))
-          const waiting = open(`held-${backend}`, { backend })
+          const { open } = window.coffer
+          const first = await open(`shared-${backend}`, { backend })
+          await first.exec('create table t(x)')
+          const second = await open(`shared-${backend}`, { backend })
+          const leaders = [first.leader, second.leader]
+          await second.run('insert into t values (1)')
+          const seen = [(await first.get('select x from t')).x]
           await first.close()
-          const second = await waiting
+          await second.run('insert into t values (2)')
+          seen.push((await second.get('select sum(x) as x from t')).x, second.leader)
           await second.close()
-          return refused
+          return [...leaders, ...seen]
         }, backend)
-        assert.equal(seen, 'locked_elsewhere')
+        assert.deepEqual(seen, ['self', 'other', 1, 3, 'self'])
       })
 
       await t.test(`${backend}: a failed opening says why and holds nothing`, async () => {

@@ -45,10 +45,10 @@ export class Keeper {
     this.#report = report
   }
 
-  /** Opens a database. `report` hears of failures of what is done in the background. */
-  static async open(opening: Opening, report: (error: unknown) => void): Promise<Keeper> {
+  /** Opens a database. `report` hears of failures of what is done in the background; `lock`, if the caller has it, frees the lock. */
+  static async open(opening: Opening, report: (error: unknown) => void, lock?: () => void): Promise<Keeper> {
     const backend = opening.backend ?? 'auto'
-    const free = backend === 'memory' ? (): void => undefined : await takeLock(opening.name, waitMs)
+    const free = lock ?? (backend === 'memory' ? (): void => undefined : await takeLock(opening.name, waitMs))
     try {
       const mayMake = opening.create !== 'never' && opening.readonly !== true
       const directory = await findPlace(opening.name, backend, mayMake)
@@ -68,6 +68,11 @@ export class Keeper {
       free()
       throw error
     }
+  }
+
+  /** The bytes of the root. */
+  manifest(): Uint8Array {
+    return this.#files.read('manifest')
   }
 
   /** Opens the files that a call lacked that failed with `not_ready`. */
@@ -160,16 +165,21 @@ function notFound(name: string): CofferError {
 }
 
 function engine(opening: Opening, files: OpenFiles): Database {
-  const { key } = opening
-  // Copies that the engine wipes; what is behind them is the caller's.
-  const secret = key === undefined ? undefined : key.kind === 'passphrase' ? new TextEncoder().encode(key.words) : key.bytes
+  const { kind, secret, wrapped } = secretOf(opening)
   const options = {
     backend: files.directory.place,
     clusterBytes: files.directory.clusterBytes,
-    ...(key !== undefined && { keyKind: key.kind }),
+    keyKind: kind,
     ...Object.fromEntries((['create', 'readonly', 'kdf', 'cipher', 'codec', 'pageSize', 'cacheBytes'] as const).flatMap((field) => (opening[field] === undefined ? [] : [[field, opening[field]]]))),
   }
-  return Database.open(opening.name, files.engine, options, secret, key?.kind === 'external' ? key.wrapped : undefined)
+  return Database.open(opening.name, files.engine, options, secret, wrapped)
+}
+
+/** The key as the engine takes it. It wipes its copy of the bytes; what is behind them is the caller's. */
+export function secretOf({ key }: Opening): { kind: string; secret: Uint8Array | undefined; wrapped: Uint8Array | undefined } {
+  if (key === undefined) return { kind: '', secret: undefined, wrapped: undefined }
+  const secret = key.kind === 'passphrase' ? new TextEncoder().encode(key.words) : key.bytes
+  return { kind: key.kind, secret, wrapped: key.kind === 'external' ? key.wrapped : undefined }
 }
 
 /** The open files of a directory, on both sides of the engine's boundary. */
@@ -188,6 +198,14 @@ class OpenFiles {
     const there = await this.directory.list()
     const first = there.length === 0 ? ['manifest', 'log-0', 'seg-1'] : []
     await this.#inTurn(() => this.#openThese([...there, ...first]))
+  }
+
+  /** All bytes of an open file. */
+  read(name: string): Uint8Array {
+    const file = this.#open.get(name)
+    const bytes = new Uint8Array(file?.size() ?? 0)
+    file?.read(bytes, 0)
+    return bytes
   }
 
   /** Makes a call of the engine, opening the files that it lacks, until it has them all. */

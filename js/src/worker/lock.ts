@@ -3,14 +3,12 @@
 // I1  The lock is the browser's: it is free again the moment its worker is gone, however it went.
 
 import { CofferError } from '../error.js'
+import { lockName } from '../names.js'
 import { errorName } from './directory.js'
 
 /** Takes the lock of a database, waiting at most so long, and gives what frees it. */
 export async function takeLock(name: string, waitMs: number): Promise<() => void> {
-  // Without locks (an insecure page) two tabs could write over each other, and nothing would tell.
-  if (!('locks' in navigator)) {
-    throw new CofferError('unsupported', 'storage needs a secure page: serve it over https, or from localhost while developing')
-  }
+  requireLocks()
   const giveUp = new AbortController()
   const timer = setTimeout(() => giveUp.abort(), waitMs)
   try {
@@ -26,6 +24,7 @@ export async function takeLock(name: string, waitMs: number): Promise<() => void
   }
 }
 
-function lockName(name: string): string {
-  return `coffer/${name}`
+/** Without locks (an insecure page) two tabs could write over each other, and nothing would tell. */
+export function requireLocks(): void {
+  if (!('locks' in navigator)) throw new CofferError('unsupported', 'storage needs a secure page: serve it over https, or from localhost while developing')
 }

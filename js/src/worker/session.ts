@@ -1,21 +1,26 @@
-// Runs what the page asks, on the connections of one open database: who may run when, transactions, cursors, live queries.
+// Runs what pages ask, this worker's own and those of other tabs, on the connections of one open database: who may run when,
+// transactions, cursors, live queries.
 //
 //   asked -> queue -> (its turn?) -> runs -> reply, held until the commit is durable
 //                  `-> blocked, until a transaction ends, a reader comes back, or it has waited long enough
 //
-// Knows nothing of files, and nothing of the page but the protocol.
+// Knows nothing of files, nothing of tabs but that there are several, and nothing of pages but the protocol.
 //
 // I1  Only statements of the transaction that holds the writer run on it; everything else that writes waits for its end.
 // I2  A statement of a transaction that SQLite has rolled back runs nowhere: it would commit by itself.
-// I3  A reply that tells of a commit leaves after the commit is as durable as the database was opened for.
+// I3  A reply that tells of a commit leaves after the commit is as durable as its client wants it.
 // I4  A live query's rows leave one result at a time, and only if they differ from those that left before; the last state always leaves.
+// I5  Every commit bears the name of the request that made it; one that comes again runs only if no commit bears its name.
+// I6  No more commits wait to be acknowledged than the store remembers the names of.
 
 import type { Connection, Cursor } from '../../wasm/coffer_web.js'
 import { fingerprint } from '../../wasm/coffer_web.js'
 import { CofferError, decodeError, encodeError } from '../error.js'
-import type { Answers, Bound, Call, Failure, FromWorker, News, Notice, Part, Reply, Request, ToWorker } from '../protocol.js'
+import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Reply, Request, ToWorker } from '../protocol.js'
 import type { BatchItem, RunResult, StatementInfo } from '../types.js'
 import { interruptible } from './cancel.js'
+import { Client } from './client.js'
+import type { Caller, Transaction } from './client.js'
 
 /** What a session needs of the open database. */
 export interface Engine {
@@ -24,9 +29,13 @@ export interface Engine {
   /** A connection that reads only. */
   connectReader(): Connection
   /** Makes what was committed so far durable; undefined if it is already. */
-  settle(): Promise<void> | undefined
+  settle(durability: 'strict' | 'relaxed'): Promise<void> | undefined
   /** Opens the files that a call lacked that failed with `not_ready`. */
   prepare(): Promise<void>
+  /** The newest commit. */
+  head(): bigint
+  /** The last commit that a request made. */
+  find(client: ClientId, request: number): bigint | undefined
   close(): Promise<void>
 }
 
@@ -39,110 +48,136 @@ const partBytes = 256 * 1024
 /** Connections for cursors and read-only transactions at one time. Each may hold a page cache. */
 const readersMax = 8
 
+/** I6: half of what the store remembers. */
+const heldMax = 512
+
 const all = 0xffff_ffff
 const attemptsMax = 16
 const schema = 'sqlite_master'
 
 interface Task {
+  readonly client: Client
   readonly request: Request
   readonly deadline: number
   attempts: number
-}
-
-interface Transaction {
-  readonly connection: Connection
-  readonly writes: boolean
-}
-
-interface Open {
-  readonly cursor: Cursor
-  readonly connection: Connection
-  readonly transaction: number | undefined
-}
-
-interface Watch extends Bound {
-  reads: ReadonlySet<string>
-  shown: bigint | undefined
-  dirty: boolean
-  /** The page has not said yet that it has used what left last. */
-  unseen: boolean
 }
 
 /** A statement that may wait for a turn is told so by this, and by nothing else. */
 const blocked: unique symbol = Symbol('blocked')
 
 export class Session {
+  /** The newest commit there was at the beginning. */
+  readonly found: bigint
   readonly #engine: Engine
-  readonly #send: (messages: FromWorker, transfer: Transferable[]) => void
-  readonly #busyMs: number
+  readonly #lost: (message: string) => void
   readonly #writer: Connection
   readonly #readers: Connection[] = []
+  readonly #clients = new Set<Client>()
   #lent = 0
   /** The transaction that holds the writer. */
-  #turn: number | undefined
-  readonly #transactions = new Map<number, Transaction>()
-  readonly #cursors = new Map<number, Open>()
-  readonly #watches = new Map<number, Watch>()
+  #turn: Transaction | undefined
   #queue: Task[] = []
   #blocked: Task[] = []
   #pumping = false
-  #closed = false
-  #out: (Reply | Part | News)[] = []
-  #held: Reply[] = []
-  #transfer: Transferable[] = []
+  #closing: Promise<void> | undefined
+  /** The instance cannot be trusted any more. */
+  #dead = false
+  /** The newest commit. */
+  #head: bigint
+  /** What ends when the commits that were flushed last are durable, and how many replies wait for that. */
+  #settling: Promise<void> | undefined
+  #unsettled = 0
+  /** Replies that are held since the last flush. */
+  #holding = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #turns = new MessageChannel()
 
-  constructor(engine: Engine, busyMs: number, send: (messages: FromWorker, transfer: Transferable[]) => void) {
+  /** `lost` hears why the engine cannot be trusted any more; the session does nothing after that. */
+  constructor(engine: Engine, lost: (message: string) => void) {
     this.#engine = engine
-    this.#busyMs = busyMs
-    this.#send = send
+    this.#lost = lost
     this.#writer = engine.connect()
+    this.found = engine.head()
+    this.#head = this.found
     this.#turns.port1.onmessage = (): void => this.#pump()
   }
 
-  /** Takes what the page sent. */
-  take(messages: ToWorker): void {
-    const deadline = performance.now() + this.#busyMs
+  /** Begins to work for somebody. */
+  admit(caller: Caller): Client {
+    const client = new Client(caller)
+    this.#clients.add(client)
+    return client
+  }
+
+  /** Takes what a client sent. */
+  take(client: Client, messages: ToWorker): void {
+    const deadline = performance.now() + client.caller.busyMs
     for (const message of messages) {
-      if ('notice' in message) this.#heed(message)
-      else this.#queue.push({ request: message, deadline, attempts: 0 })
+      if ('notice' in message) this.#heed(client, message)
+      else this.#queue.push({ client, request: message, deadline, attempts: 0 })
     }
     if (!this.#pumping) this.#pump()
   }
 
-  /** Another tab's worker committed changes to these tables. */
-  heard(tables: readonly string[]): void {
-    this.#changed(tables)
-    if (!this.#pumping) this.#pump()
+  /** Ends the work for a client: what it has open is rolled back, what it asked is dropped. */
+  dismiss(client: Client): void {
+    if (!this.#clients.delete(client)) return
+    client.gone = true
+    const others = (task: Task): boolean => task.client !== client
+    this.#queue = this.#queue.filter(others)
+    this.#blocked = this.#blocked.filter(others)
+    if (this.#closing !== undefined || this.#dead) return
+    try {
+      for (const transaction of [...client.transactions.values()]) this.#finish(transaction, false)
+      if (this.#turn?.client === client) {
+        this.#turn = undefined
+        this.#writer.exec('rollback')
+      }
+      for (const id of [...client.cursors.keys()]) this.#release(client, id)
+    } catch (error) {
+      const { code, message } = encodeError(error)
+      if (code === 'worker_lost') this.#die(message)
+    }
+    this.#unblock()
+    if (!this.#pumping) this.#flush()
+  }
+
+  /** Ends everything, with what was committed durable; what was not answered is dropped. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
   }
 
   #pump(): void {
+    if (this.#dead) return
     const until = performance.now() + sliceMs
     this.#pumping = true
     // What runs may put tasks into the queue that waited for it.
     const tasks = this.#queue
     this.#queue = []
     let at = 0
-    for (; at < tasks.length && performance.now() < until; at += 1) {
+    for (; at < tasks.length && performance.now() < until && this.#holding + this.#unsettled < heldMax; at += 1) {
       const task = tasks[at]
-      if (task !== undefined && !this.#attempt(task)) {
+      if (task === undefined || task.client.gone) continue
+      if (!this.#attempt(task)) {
         // It lacks a file. What came after it waits too, or it would be overtaken.
         this.#queue = this.#queue.concat(tasks.slice(at))
         this.#flush()
         this.#engine.prepare().then(() => this.#again(), (error: unknown) => {
           this.#queue = this.#queue.filter((other) => other !== task)
-          this.#fail(task.request.id, encodeError(error))
+          this.#fail(task, encodeError(error))
           this.#again()
         })
         return
       }
+      if (this.#isDead()) return
     }
     this.#queue = this.#queue.concat(tasks.slice(at))
     if (this.#queue.length === 0) this.#refresh()
     this.#flush()
-    if (this.#queue.length > 0) this.#again()
-    else this.#pumping = false
+    if (this.#queue.length === 0) this.#pumping = false
+    else if (this.#unsettled < heldMax) this.#again()
+    else void Promise.resolve(this.#settling).catch(() => undefined).then(() => this.#again()) // I6
     this.#watchClock()
   }
 
@@ -153,74 +188,138 @@ export class Session {
 
   /** False if it has to be tried again when the files it lacks are there. */
   #attempt(task: Task): boolean {
-    const { request } = task
-    const before = this.#closed ? 0n : this.#writer.lastCommit()
+    const { client, request } = task
+    const { id } = request
+    if (this.#closing !== undefined) {
+      // Another tab asks the next leader.
+      if (!client.caller.remote) this.#fail(task, { code: 'closed', message: 'the database is closed' })
+      return true
+    }
     try {
-      const answer = this.#answer(request)
+      if (request.again !== undefined && !this.#isNew(client, request)) return true
+      const [high, low] = client.caller.id
+      this.#writer.setRequest(high, low, id) // I5
+      const answer = this.#answer(client, request)
       if (answer === blocked) {
         this.#blocked.push(task)
         return true
       }
       if (answer instanceof Promise) {
-        answer.then(() => this.#reply(request.id, undefined), (error: unknown) => this.#fail(request.id, encodeError(error))).finally(() => this.#flush())
+        answer.then(() => client.say({ id, ok: true, answer: undefined }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#flush())
         return true
       }
-      const reply: Reply = { id: request.id, ok: true, answer: answer as Answers[keyof Answers] }
-      const bytes = answer instanceof Uint8Array ? answer : request.kind === 'iterate' ? (answer as Answers['iterate']).rows : undefined
-      if (bytes !== undefined) this.#transfer.push(bytes.buffer)
-      if (!this.#closed && this.#writer.lastCommit() !== before) this.#held.push(reply)
-      else this.#out.push(reply)
+      const reply: Reply = { id, ok: true, answer: answer as Answer }
+      this.#tell(client, reply)
     } catch (error) {
       const failure = encodeError(error)
       if (failure.code === 'not_ready' && ++task.attempts < attemptsMax) return false
-      this.#fail(request.id, failure)
+      // A script may have committed before it failed.
+      if (failure.code === 'worker_lost') this.#die(failure.message)
+      else this.#tell(client, { id, ok: false, failure })
     }
-    if (!this.#closed) {
-      const tables = this.#writer.changed()
-      if (tables !== undefined) this.#changed(tables)
-    }
+    if (this.#isClosing() || this.#isDead()) return true
+    this.#watchTurn(client)
+    const tables = this.#writer.changed()
+    if (tables !== undefined) this.#changed(tables)
     return true
   }
 
-  #reply(id: number, answer: undefined): void {
-    this.#out.push({ id, ok: true, answer })
+  // Methods, since what runs in between may change what was looked at before.
+  #isDead(): boolean {
+    return this.#dead
   }
 
-  #fail(id: number, failure: Failure): void {
-    // What was not thrown on purpose (a trap, an exhausted stack) leaves the instance in no state to be called again.
-    if (failure.code === 'worker_lost') this.#out.push({ event: 'lost', message: failure.message })
-    else this.#out.push({ id, ok: false, failure })
+  #isClosing(): boolean {
+    return this.#closing !== undefined
   }
 
-  /** Sends what there is to send. Replies that tell of commits wait until these are durable, and one wait does for all. */
-  #flush(): void {
-    const held = this.#held
-    this.#held = []
-    if (held.length > 0) {
-      const fail = (error: unknown): void => {
-        for (const { id } of held) this.#fail(id, encodeError(error))
-      }
-      try {
-        const durable = this.#engine.settle()
-        if (durable === undefined) this.#add(held)
-        else void durable.then(() => this.#add(held), fail).then(() => this.#post())
-      } catch (error) {
-        fail(error)
-      }
+  /** Says what became of a request, as soon as what it committed is durable. */
+  #tell(client: Client, reply: Reply): void {
+    const before = this.#head
+    if (!this.#isClosing()) {
+      const last = this.#writer.lastCommit()
+      if (last > before) this.#head = last
     }
-    this.#post()
+    if (this.#head === before) client.say(reply)
+    else this.#hold(client, reply)
   }
 
-  #add(replies: readonly Reply[]): void {
-    this.#out = this.#out.concat(replies)
+  #hold(client: Client, reply: Reply): void {
+    client.hold(reply, this.#head)
+    this.#holding += 1
   }
 
-  #post(): void {
-    if (this.#out.length === 0) return
-    const [messages, transfer] = [this.#out, this.#transfer]
-    this.#out = []
-    this.#transfer = []
-    this.#send(messages, transfer)
+  /** Whether a request that comes again is to run. Otherwise it is answered here. */
+  #isNew(client: Client, request: Request): boolean {
+    const committed = this.#engine.find(client.caller.id, request.id)
+    if (committed !== undefined) this.#hold(client, { id: request.id, committed })
+    else if (request.again === 'ask' || (request.kind === 'end' && !client.transactions.has(request.transaction ?? 0))) {
+      client.say({ id: request.id, ok: false, failure: { code: 'worker_lost', message: 'the worker that had this in hand was lost; nothing was committed', detail: { committed: false } } })
+    } else return true
+    return false
+  }
+
+  #fail(task: Task, failure: Failure): void {
+    // What was not thrown on purpose (a trap, an exhausted stack) leaves the instance in no state to be called again.
+    if (failure.code === 'worker_lost') this.#die(failure.message)
+    else task.client.say({ id: task.request.id, ok: false, failure })
+  }
+
+  #die(message: string): void {
+    if (this.#dead) return
+    this.#dead = true
+    clearTimeout(this.#timer)
+    for (const client of this.#clients) {
+      client.foretell(true)
+      client.post()
+    }
+    this.#lost(message)
+  }
+
+  /** Sends what there is to send. Replies that tell of commits wait until these are durable, and one wait does for all (I3). */
+  #flush(): void {
+    if (this.#dead) return
+    if (this.#holding > 0) {
+      let strict = false
+      for (const client of this.#clients) {
+        strict ||= client.holds && client.caller.durability === 'strict'
+        client.foretell()
+      }
+      this.#settle(strict ? 'strict' : 'relaxed')
+    }
+    const head = this.#head
+    for (const client of this.#clients) {
+      const wait = client.caller.durability === 'strict' ? this.#settling : undefined
+      if (wait === undefined) client.keep(head)
+      else if (client.holds || client.caller.remote) {
+        const send = client.release(head)
+        wait.then(() => send(), (error: unknown) => {
+          const failure = encodeError(error)
+          if (failure.code === 'worker_lost') this.#die(failure.message)
+          else send(failure)
+        })
+      }
+      client.post()
+    }
+  }
+
+  #settle(durability: 'strict' | 'relaxed'): void {
+    const count = this.#holding
+    this.#holding = 0
+    let durable
+    try {
+      durable = this.#engine.settle(durability)
+    } catch (error) {
+      durable = Promise.reject(decodeError(encodeError(error)))
+    }
+    if (durable === undefined) return
+    const settling = durable
+    this.#settling = settling
+    this.#unsettled += count
+    settling.catch(() => undefined).finally(() => {
+      this.#unsettled -= count
+      if (this.#settling === settling) this.#settling = undefined
+    })
   }
 
   // ---- whose turn
@@ -232,46 +331,65 @@ export class Session {
     if (!this.#pumping) this.#again()
   }
 
+  /** A transaction may have been begun or ended in SQL: then the writer is its client's until its end. */
+  #watchTurn(client: Client): void {
+    const turn = this.#turn
+    if (turn?.number !== undefined) return
+    const open = !this.#writer.autocommit()
+    if (open && turn === undefined) this.#turn = { client, connection: this.#writer, writes: true, number: undefined }
+    else if (!open && turn !== undefined) {
+      this.#turn = undefined
+      this.#unblock()
+    }
+  }
+
   /** Lets the oldest of those that wait fail when their time is up. */
   #watchClock(): void {
-    if (this.#timer !== undefined || this.#blocked.length === 0) return
+    if (this.#timer !== undefined || this.#blocked.length === 0 || this.#closing !== undefined) return
     const due = Math.min(...this.#blocked.map(({ deadline }) => deadline))
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       const now = performance.now()
       const late = this.#blocked.filter(({ deadline }) => deadline <= now)
       this.#blocked = this.#blocked.filter(({ deadline }) => deadline > now)
-      for (const { request } of late) {
-        if (request.kind === 'close') void this.#close().then(() => this.#reply(request.id, undefined), (error: unknown) => this.#fail(request.id, encodeError(error))).then(() => this.#post())
-        else this.#fail(request.id, { code: 'busy', message: `a transaction held the database for ${this.#busyMs} ms; inside a transaction, use its own methods` })
+      for (const task of late) {
+        const { client, request } = task
+        if (request.kind === 'close') void this.#closeFor(client).then(() => client.say({ id: request.id, ok: true, answer: undefined }), (error: unknown) => this.#fail(task, encodeError(error))).then(() => this.#flush())
+        else this.#fail(task, { code: 'busy', message: `a transaction held the database for ${client.caller.busyMs} ms; inside a transaction, use its own methods` })
       }
-      this.#post()
+      this.#flush()
       this.#watchClock()
     }, Math.max(0, due - performance.now()) + 1)
   }
 
-  #heed(notice: Notice): void {
+  #heed(client: Client, notice: Notice): void {
     switch (notice.notice) {
       case 'cancel': {
-        const given = ({ request }: Task): boolean => request.id === notice.target
-        if (this.#queue.some(given) || this.#blocked.some(given)) {
-          this.#queue = this.#queue.filter((task) => !given(task))
-          this.#blocked = this.#blocked.filter((task) => !given(task))
-          this.#fail(notice.target, { code: 'aborted', message: 'the caller gave it up before it ran' })
-          this.#post()
+        // One that comes again may have been done, which only its turn shows.
+        const given = (task: Task): boolean => task.client === client && task.request.id === notice.target && task.request.again === undefined
+        const task = this.#queue.find(given) ?? this.#blocked.find(given)
+        if (task !== undefined) {
+          this.#queue = this.#queue.filter((other) => other !== task)
+          this.#blocked = this.#blocked.filter((other) => other !== task)
+          this.#fail(task, { code: 'aborted', message: 'the caller gave it up before it ran' })
         }
         return
       }
       case 'release':
-        this.#release(notice.cursor)
+        this.#release(client, notice.cursor)
         return
       case 'seen': {
-        const watch = this.#watches.get(notice.watch)
+        const watch = client.watches.get(notice.watch)
         if (watch !== undefined) watch.unseen = false
         return
       }
       case 'unwatch':
-        this.#watches.delete(notice.watch)
+        client.watches.delete(notice.watch)
+        return
+      case 'here':
+      case 'away':
+      case 'back':
+        // Said to the worker, which has heeded it.
         return
       default:
         return notice satisfies never
@@ -287,67 +405,75 @@ export class Session {
   }
 
   #giveBack(reader: Connection): void {
+    if (this.#dead) return
     this.#lent -= 1
+    if (!reader.autocommit()) reader.exec('rollback')
     this.#readers.push(reader)
     this.#unblock()
   }
 
-  /** The connection of a transaction's statement, or of one that stands alone. */
-  #connection(transaction: number | undefined): Connection | typeof blocked {
-    if (transaction === undefined) return this.#turn === undefined ? this.#writer : blocked
-    const open = this.#transactions.get(transaction)
+  #transaction(client: Client, number: number): Transaction {
+    const open = client.transactions.get(number)
     // I2
     if (open === undefined || open.connection.autocommit()) throw new CofferError('aborted', 'the transaction is over: it was ended, or an earlier error rolled it back')
-    return open.connection
+    return open
+  }
+
+  /** Does something on the connection of a transaction's statement, or of one that stands alone. */
+  #on<T>(client: Client, transaction: number | undefined, work: (connection: Connection) => T): T | typeof blocked {
+    if (transaction !== undefined) return work(this.#transaction(client, transaction).connection)
+    if (client.caller.readonly) return this.#onReader(work)
+    const turn = this.#turn
+    return turn === undefined || (turn.number === undefined && turn.client === client) ? work(this.#writer) : blocked
+  }
+
+  #onReader<T>(work: (connection: Connection) => T): T | typeof blocked {
+    const reader = this.#borrow()
+    if (reader === blocked) return blocked
+    try {
+      return work(reader)
+    } finally {
+      this.#giveBack(reader)
+    }
   }
 
   // ---- what is asked
 
-  #answer(call: Request): unknown {
-    if (this.#closed) throw new CofferError('closed', 'the database is closed')
+  #answer(client: Client, call: Request): unknown {
     switch (call.kind) {
       case 'open':
         throw new CofferError('closed', 'the worker has a database open already')
       case 'begin':
-        return this.#begin(call)
+        return this.#begin(client, call)
       case 'end':
-        this.#end(call)
+        this.#end(client, call)
         return undefined
       case 'iterate':
-        return this.#iterate(call)
+        return this.#iterate(client, call)
       case 'next':
-        return this.#next(call.cursor, call.rows)
+        return this.#next(client, call.cursor, call.rows)
       case 'watch':
-        return this.#watch(call)
+        return this.#watch(client, call)
       case 'close':
         // What was asked before is done first; a transaction that never ends is rolled back when its time is up.
-        return this.#transactions.size > 0 || this.#blocked.length > 0 ? blocked : this.#close()
+        return client.transactions.size > 0 || this.#blocked.some((task) => task.client === client) ? blocked : this.#closeFor(client)
       case 'query': {
-        const connection = this.#connection(call.transaction)
-        if (connection !== blocked) return interruptible(call.flags, () => this.#query(connection, call))
-        if (!reading.test(call.sql)) return blocked
+        const query = (connection: Connection): Uint8Array => interruptible(call.flags, () => this.#query(client, connection, call))
+        const rows = this.#on(client, call.transaction, query)
         // Readers do not wait for the writer: they see what was committed before it.
-        const reader = this.#borrow()
-        if (reader === blocked) return blocked
-        try {
-          return interruptible(call.flags, () => this.#query(reader, call))
-        } finally {
-          this.#giveBack(reader)
-        }
+        return rows === blocked && reading.test(call.sql) ? this.#onReader(query) : rows
       }
       case 'exec':
       case 'run':
       case 'prepare':
-      case 'batch': {
-        const connection = this.#connection(call.transaction)
-        return connection === blocked ? blocked : interruptible(call.flags, () => perform(connection, call))
-      }
+      case 'batch':
+        return this.#on(client, call.transaction, (connection) => interruptible(call.flags, () => perform(connection, call)))
       default:
         return call satisfies never
     }
   }
 
-  #query(connection: Connection, { id, sql, values, first }: Bound & { id: number; first?: boolean }): Uint8Array {
+  #query(client: Client, connection: Connection, { id, sql, values, first }: Bound & { id: number; first?: boolean }): Uint8Array {
     const cursor = connection.open(sql, values)
     if (cursor === undefined) return noRows()
     try {
@@ -355,15 +481,15 @@ export class Session {
       for (;;) {
         const rows = cursor.next(all, partBytes)
         if (!more(rows)) return rows
-        this.#send([{ id, part: rows }], [rows.buffer])
+        client.caller.send([{ id, part: rows }], client.caller.remote ? [] : [rows.buffer])
       }
     } finally {
       cursor.free()
     }
   }
 
-  #iterate({ id, sql, values, rows, transaction, flags }: Extract<Call, { kind: 'iterate' }> & { id: number }): Answers['iterate'] | typeof blocked {
-    const connection = transaction === undefined ? this.#borrow() : this.#connection(transaction)
+  #iterate(client: Client, { id, sql, values, rows, transaction, flags }: Extract<Call, { kind: 'iterate' }> & { id: number }): Answers['iterate'] | typeof blocked {
+    const connection = transaction === undefined ? this.#borrow() : this.#transaction(client, transaction).connection
     if (connection === blocked) return blocked
     let open: Cursor | undefined
     try {
@@ -371,8 +497,8 @@ export class Session {
       if (open === undefined) throw new CofferError('sqlite', 'the statement has no rows to iterate')
       const cursor = open
       const chunk = interruptible(flags, () => cursor.next(rows, partBytes))
-      this.#cursors.set(id, { cursor, connection, transaction })
-      if (!more(chunk)) this.#release(id)
+      client.cursors.set(id, { cursor, connection, transaction })
+      if (!more(chunk)) this.#release(client, id)
       return { cursor: id, rows: chunk }
     } catch (error) {
       open?.free()
@@ -381,28 +507,29 @@ export class Session {
     }
   }
 
-  #next(id: number, rows: number): Uint8Array {
-    const open = this.#cursors.get(id)
+  #next(client: Client, id: number, rows: number): Uint8Array {
+    const open = client.cursors.get(id)
     if (open === undefined) throw new CofferError('aborted', 'the transaction of this iteration is over')
     try {
       const chunk = open.cursor.next(rows, partBytes)
-      if (!more(chunk)) this.#release(id)
+      if (!more(chunk)) this.#release(client, id)
       return chunk
     } catch (error) {
-      this.#release(id)
+      this.#release(client, id)
       throw error
     }
   }
 
-  #release(id: number): void {
-    const open = this.#cursors.get(id)
+  #release(client: Client, id: number): void {
+    const open = client.cursors.get(id)
     if (open === undefined) return
-    this.#cursors.delete(id)
+    client.cursors.delete(id)
     open.cursor.free()
     if (open.transaction === undefined) this.#giveBack(open.connection)
   }
 
-  #begin({ transaction = 0, isolation, readonly }: Extract<Call, { kind: 'begin' }>): undefined | typeof blocked {
+  #begin(client: Client, { transaction: number = 0, isolation, readonly: reads }: Extract<Call, { kind: 'begin' }>): undefined | typeof blocked {
+    const readonly = reads || client.caller.readonly
     if (!readonly && this.#turn !== undefined) return blocked
     const connection = readonly ? this.#borrow() : this.#writer
     if (connection === blocked) return blocked
@@ -416,17 +543,21 @@ export class Session {
       if (readonly) this.#giveBack(connection)
       throw error
     }
-    this.#transactions.set(transaction, { connection, writes: !readonly })
+    const transaction = { client, connection, writes: !readonly, number }
+    client.transactions.set(number, transaction)
     if (!readonly) this.#turn = transaction
     return undefined
   }
 
-  #end({ transaction = 0, commit }: Extract<Call, { kind: 'end' }>): void {
-    const open = this.#transactions.get(transaction)
+  #end(client: Client, { transaction = 0, commit }: Extract<Call, { kind: 'end' }>): void {
+    const open = client.transactions.get(transaction)
     if (open === undefined) throw new CofferError('aborted', 'the transaction is over')
-    const { connection, writes } = open
+    this.#finish(open, commit)
+  }
+
+  #finish({ client, connection, writes, number }: Transaction, commit: boolean): void {
     const gone = connection.autocommit()
-    for (const [id, cursor] of this.#cursors) if (cursor.transaction === transaction) this.#release(id)
+    for (const [id, cursor] of client.cursors) if (cursor.transaction === number) this.#release(client, id)
     try {
       if (!gone) connection.exec(commit ? 'commit' : 'rollback')
       else if (commit) throw new CofferError('aborted', 'an earlier error rolled the transaction back')
@@ -434,78 +565,98 @@ export class Session {
       if (!connection.autocommit()) connection.exec('rollback')
       throw error
     } finally {
-      this.#transactions.delete(transaction)
+      client.transactions.delete(number ?? 0)
       if (writes) this.#turn = undefined
       else this.#giveBack(connection)
       this.#unblock()
     }
   }
 
+  /** The page that owns this worker ends the session; another tab's only leaves. */
+  async #closeFor(client: Client): Promise<void> {
+    if (!client.caller.remote) return this.close()
+    // Sent before it is dismissed, and after what it was told before.
+    await this.#settling?.catch(() => undefined)
+  }
+
   async #close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
     clearTimeout(this.#timer)
-    this.#watches.clear()
-    for (const id of [...this.#cursors.keys()]) this.#release(id)
-    for (const { connection } of this.#transactions.values()) if (!connection.autocommit()) connection.exec('rollback')
-    for (const { connection, writes } of this.#transactions.values()) if (!writes) this.#readers.push(connection)
-    this.#transactions.clear()
+    if (this.#dead) return
+    this.#flush()
+    try {
+      await this.#engine.settle('strict')
+      await this.#settling
+    } catch {
+      // Whoever waited for it has been told.
+    }
+    for (const client of this.#clients) {
+      for (const id of [...client.cursors.keys()]) this.#release(client, id)
+      for (const { connection, writes } of client.transactions.values()) {
+        if (!connection.autocommit()) connection.exec('rollback')
+        if (!writes) this.#readers.push(connection)
+      }
+    }
+    if (!this.#writer.autocommit()) this.#writer.exec('rollback')
     for (const connection of [this.#writer, ...this.#readers]) connection.free()
     await this.#engine.close()
   }
 
   // ---- live queries
 
-  #watch({ watch, sql, values }: Extract<Call, { kind: 'watch' }>): undefined | typeof blocked {
-    const connection = this.#connection(undefined)
-    if (connection === blocked) return blocked
-    const { reads, readonly } = connection.prepare(sql) as StatementInfo & { reads: readonly string[] }
-    if (!readonly) throw new CofferError('readonly', 'a live query must only read')
-    this.#watches.set(watch, { sql, values, reads: new Set(reads), shown: undefined, dirty: true, unseen: false })
-    return undefined
+  #watch(client: Client, { watch, sql, values, shown }: Extract<Call, { kind: 'watch' }>): undefined | typeof blocked {
+    return this.#on(client, undefined, (connection) => {
+      const { reads, readonly } = connection.prepare(sql) as StatementInfo & { reads: readonly string[] }
+      if (!readonly) throw new CofferError('readonly', 'a live query must only read')
+      client.watches.set(watch, { sql, values, reads: new Set(reads), shown, dirty: true, unseen: false })
+      return undefined
+    })
   }
 
   #changed(tables: readonly string[]): void {
-    this.#out.push({ event: 'commit', tables })
     const everything = tables.includes(schema)
-    for (const watch of this.#watches.values()) {
-      if (everything) watch.reads = new Set()
-      if (everything || watch.reads.size === 0 || tables.some((table) => watch.reads.has(table))) watch.dirty = true
+    for (const client of this.#clients) {
+      client.say({ event: 'commit', tables })
+      for (const watch of client.watches.values()) {
+        if (everything) watch.reads = new Set()
+        if (everything || watch.reads.size === 0 || tables.some((table) => watch.reads.has(table))) watch.dirty = true
+      }
     }
   }
 
   /** Runs the live queries again whose tables changed. */
   #refresh(): void {
-    for (const [id, watch] of this.#watches) {
-      if (!watch.dirty || watch.unseen) continue
-      const connection = this.#turn === undefined ? this.#writer : this.#borrow()
-      // It stays dirty, and whoever ends a transaction comes by here.
-      if (connection === blocked) return
-      watch.dirty = false
-      try {
-        if (watch.reads.size === 0) watch.reads = new Set((connection.prepare(watch.sql) as { reads: readonly string[] }).reads)
-        const cursor = connection.open(watch.sql, watch.values)
-        if (cursor === undefined) continue
-        let rows
+    if (this.#closing !== undefined) return
+    for (const client of this.#clients) {
+      for (const [id, watch] of client.watches) {
+        if (!watch.dirty || watch.unseen) continue
+        const connection = this.#turn === undefined ? this.#writer : this.#borrow()
+        // It stays dirty, and whoever ends a transaction comes by here.
+        if (connection === blocked) return
+        watch.dirty = false
         try {
-          rows = cursor.next(all, all)
+          if (watch.reads.size === 0) watch.reads = new Set((connection.prepare(watch.sql) as { reads: readonly string[] }).reads)
+          const cursor = connection.open(watch.sql, watch.values)
+          if (cursor === undefined) continue
+          let rows
+          try {
+            rows = cursor.next(all, all)
+          } finally {
+            cursor.free()
+          }
+          const print = fingerprint(rows)
+          if (print === watch.shown) continue
+          watch.shown = print
+          watch.unseen = true
+          client.say({ event: 'rows', watch: id, rows, print })
+        } catch (error) {
+          const problem = encodeError(error)
+          if (problem.code === 'worker_lost') return this.#die(problem.message)
+          // Tried again when something it may read changes; what it shows by then is news even if it is what it showed before.
+          watch.shown = undefined
+          client.say({ event: 'failed', watch: id, failure: problem })
         } finally {
-          cursor.free()
+          if (connection !== this.#writer) this.#giveBack(connection)
         }
-        const print = fingerprint(rows)
-        if (print === watch.shown) continue
-        watch.shown = print
-        watch.unseen = true
-        this.#transfer.push(rows.buffer)
-        this.#out.push({ event: 'rows', watch: id, rows })
-      } catch (error) {
-        const problem = encodeError(error)
-        if (problem.code === 'worker_lost') this.#out.push({ event: 'lost', message: problem.message })
-        // Tried again when something it may read changes; what it shows by then is news even if it is what it showed before.
-        watch.shown = undefined
-        this.#out.push({ event: 'failed', watch: id, failure: problem })
-      } finally {
-        if (connection !== this.#writer) this.#giveBack(connection)
       }
     }
   }
