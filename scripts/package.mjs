@@ -1,9 +1,10 @@
 // Makes the publishable package in dist/ from js/src and js/wasm, and bundles the demo page from that package into www/built/.
 //
-//   dist/index.js ...    the page's side, as tsc emits it: its `new URL('./...', import.meta.url)` must reach the user's bundler untouched
+//   dist/index.js        the page's side in one file; its `new URL('./...', import.meta.url)` reaches the user's bundler untouched
+//   dist/inline.js       the same, with worker and engine in it as text
 //   dist/worker.js       the worker's side in one file
 //   dist/store.wasm      the engine
-//   dist/payload.js      worker and engine as text, for dist/inline.js
+//   dist/*.d.ts          the declarations that the entries reach
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
@@ -11,6 +12,9 @@ import { entry, must, root } from './rust.mjs'
 import { SetupError } from './setup.mjs'
 
 const at = (...parts) => path.join(root, ...parts)
+
+/** The entries a page imports; each has its declarations. */
+const entries = ['index', 'inline']
 
 function bundle(webpack, config) {
   return new Promise((resolve, reject) => {
@@ -22,27 +26,60 @@ function bundle(webpack, config) {
   })
 }
 
+/** What a bundle of ours has in common: one file, small, with a map that carries its sources. */
+const bundled = { absWorkingDir: root, bundle: true, minify: true, sourcemap: true, sourcesContent: true, target: 'es2022', logLevel: 'warning', legalComments: 'none' }
+
+/** Puts worker and engine as text where js/src/payload.d.ts declares them. */
+function payload(worker, wasm) {
+  // Without its source map, whose address would lead nowhere from a Blob.
+  const script = worker.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')
+  const contents = `export const workerSource = ${JSON.stringify(script)}\nexport const wasmBase64 = ${JSON.stringify(wasm.toString('base64'))}\n`
+  return {
+    name: 'payload',
+    setup(build) {
+      build.onResolve({ filter: /^\.\/payload\.js$/ }, () => ({ path: 'payload', namespace: 'payload' }))
+      build.onLoad({ filter: /.*/, namespace: 'payload' }, () => ({ contents, loader: 'js' }))
+    },
+  }
+}
+
+/** Copies a declaration file and those it refers to. */
+function declare(from, to, name) {
+  const target = path.join(to, name)
+  if (fs.existsSync(target)) return
+  const text = fs.readFileSync(path.join(from, name), 'utf8')
+  fs.writeFileSync(target, text)
+  for (const [, other] of text.matchAll(/(?:from|import\()\s*'\.\/([\w-]+)\.js'/g)) declare(from, to, `${other}.d.ts`)
+}
+
 await entry(async () => {
   if (!fs.existsSync(at('js', 'wasm', 'store.wasm'))) throw new SetupError('there is no js/wasm/store.wasm yet: run node scripts/wasm.mjs, or npm run build')
   // Imported here, so that a missing node_modules is the set-up's line and not a stack trace.
+  const { build } = await import('esbuild')
   const { default: webpack } = await import('webpack')
-  const { demo, worker } = await import('../webpack.config.js')
+  const { demo } = await import('../webpack.config.js')
 
   for (const folder of ['dist', 'js/stage', 'www/built']) fs.rmSync(at(folder), { recursive: true, force: true })
+  fs.mkdirSync(at('dist'))
   const tsc = at('node_modules', 'typescript', 'bin', 'tsc')
-  // Comments are for those who read the declarations; the browser downloads only the code.
-  must(process.execPath, [tsc, '-p', at('js', 'tsconfig.page.json'), '--emitDeclarationOnly'])
-  must(process.execPath, [tsc, '-p', at('js', 'tsconfig.page.json'), '--removeComments', '--declaration', 'false', '--isolatedDeclarations', 'false'])
+  // The bundler drops types without looking at them: these two look. What the second leaves in js/stage, the browser tests import.
+  must(process.execPath, [tsc, '-p', at('js', 'tsconfig.page.json')])
   must(process.execPath, [tsc, '-p', at('js', 'tsconfig.worker.json')])
-  await bundle(webpack, worker)
-  fs.copyFileSync(at('js', 'wasm', 'store.wasm'), at('dist', 'store.wasm'))
-  const source = fs.readFileSync(at('dist', 'worker.js'), 'utf8')
-  if (/\bimport\.meta\b|\bimport\s*\(/.test(source)) throw new SetupError('dist/worker.js is not self-contained: it has import.meta or import()')
+  for (const name of entries) declare(at('js', 'stage'), at('dist'), `${name}.d.ts`)
 
-  const wasm = fs.readFileSync(at('dist', 'store.wasm')).toString('base64')
-  // Without its source map, whose address would lead nowhere from a Blob.
-  const inlined = source.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n')
-  fs.writeFileSync(at('dist', 'payload.js'), `export const workerSource = ${JSON.stringify(inlined)}\nexport const wasmBase64 = ${JSON.stringify(wasm)}\n`)
+  await build({ ...bundled, entryPoints: ['js/src/worker.ts'], outfile: 'dist/worker.js', format: 'iife' })
+  const worker = fs.readFileSync(at('dist', 'worker.js'), 'utf8')
+  if (/\bimport\.meta\b|\bimport\s*\(/.test(worker)) throw new SetupError('dist/worker.js is not self-contained: it has import.meta or import()')
+  const wasm = fs.readFileSync(at('js', 'wasm', 'store.wasm'))
+  fs.writeFileSync(at('dist', 'store.wasm'), wasm)
+
+  await build({ ...bundled, entryPoints: ['js/src/index.ts'], outfile: 'dist/index.js', format: 'esm' })
+  const page = fs.readFileSync(at('dist', 'index.js'), 'utf8')
+  for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) {
+    if (!page.includes(literal)) throw new SetupError(`dist/index.js lacks ${literal}, the only form that users' bundlers recognise`)
+  }
+  // A map of it would hold the engine once more.
+  await build({ ...bundled, sourcemap: false, entryPoints: ['js/src/inline.ts'], outfile: 'dist/inline.js', format: 'esm', plugins: [payload(worker, wasm)] })
 
   await bundle(webpack, demo)
   for (const name of ['index.html', 'style.css', 'icon.svg']) fs.copyFileSync(at('www', name), at('www', 'built', name))

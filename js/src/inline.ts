@@ -1,5 +1,5 @@
 // The entry that carries worker and engine in itself: for bundlers that leave assets behind. A page's Content-Security-Policy needs
-// `worker-src blob:` for it. scripts/package.mjs makes `payload.js` of the built files.
+// `worker-src blob:` for it. scripts/package.mjs puts the built files where it imports `payload.js`.
 
 import { openFrom } from './opening.js'
 import { wasmBase64, workerSource } from './payload.js'

@@ -1,4 +1,4 @@
-// What scripts/package.mjs writes into dist/payload.js: the built worker and engine as text.
+// What scripts/package.mjs writes into dist/inline.js: the built worker and engine as text.
 
 /** The database worker's script. */
 export declare const workerSource: string

@@ -105,13 +105,13 @@ fn collect(folder: &Path, paths: &mut Vec<String>) {
     }
 }
 
-/// Which part of the download a file is; maps and types are none. The page client is as many modules as it was written in.
+/// Which part of the download a file is; maps and types are none. The page client is one module.
 fn part(path: &str) -> Option<Part> {
     let name = path.rsplit('/').next().unwrap_or(path);
     match name.rsplit_once('.')?.1 {
         "wasm" => Some(Part::Wasm),
         // The same worker and engine once more, as text, for those whose bundler needs them so.
-        "js" if matches!(name, "inline.js" | "payload.js") => None,
+        "js" if name == "inline.js" => None,
         "js" if name.contains("worker") => Some(Part::Worker),
         "js" => Some(Part::Client),
         _ => None,
