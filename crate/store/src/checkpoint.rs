@@ -341,7 +341,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Stops what [`maintain`](Self::maintain) is in the middle of, for a verb that cannot wait. Fails if a job is elsewhere.
-    pub(crate) fn claim_job(&mut self) -> Result<()> {
+    pub fn claim_job(&mut self) -> Result<()> {
         if let Some(task) = self.running.take() {
             let target = task.target();
             drop(task);

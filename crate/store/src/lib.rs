@@ -81,4 +81,4 @@ pub use stats::Stats;
 pub use store::{Counters, Store};
 pub use sync::Work;
 pub use txn::Txn;
-pub use verify::Verified;
+pub use verify::{Verification, Verified};

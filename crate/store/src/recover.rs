@@ -74,6 +74,8 @@ pub struct Peek {
     pub database: DatabaseId,
     /// How it is encrypted.
     pub cipher: Cipher,
+    /// The size of its pages.
+    pub page_size: PageSize,
     /// The slots that a key can open, with what deriving it takes.
     pub slots: Vec<KeySlot>,
 }
@@ -81,7 +83,12 @@ pub struct Peek {
 /// Reads the root without a key: whether there is a database, and how its key is derived.
 pub fn peek<S: Storage>(storage: &S, base: Option<&str>) -> Result<Peek> {
     let (manifest, _) = read_root(storage, base, OpenMode::Read)?;
-    Ok(Peek { database: manifest.database(), cipher: manifest.cipher(), slots: manifest.slots().to_vec() })
+    Ok(Peek {
+        database: manifest.database(),
+        cipher: manifest.cipher(),
+        page_size: manifest.page_size(),
+        slots: manifest.slots().to_vec(),
+    })
 }
 
 impl<S: Storage> Store<S> {

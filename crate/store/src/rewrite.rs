@@ -5,6 +5,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::checkpoint::SourceDevice;
 use crate::cipher::Cipher;
 use crate::codec::{CodecChoice, train};
 use crate::compact::Compaction;
@@ -264,6 +265,14 @@ impl<S: Storage> Store<S> {
 
     /// Encrypts a database that is not.
     pub fn encrypt(&mut self, new_key: NewKey<'_>, workers: &dyn Workers, threads: usize) -> Result<()> {
+        self.begin_encryption(new_key, workers, threads)?;
+        self.compact(Compaction::Stale, workers, threads)?;
+        self.scrub_spares()
+    }
+
+    /// Has everything encrypted from now on; [`Compaction::Stale`] rewrites what there is, and
+    /// [`finish_rotation`](Self::finish_rotation) ends it. Logs are folded here and now, so fold them before.
+    pub fn begin_encryption(&mut self, new_key: NewKey<'_>, workers: &dyn Workers, threads: usize) -> Result<()> {
         self.check_writable()?;
         if self.keys.is_some() {
             // An interrupted encryption is taken up by the same key; any other would be ignored, so it is refused.
@@ -272,16 +281,13 @@ impl<S: Storage> Store<S> {
             if !self.manifest.slots.iter().any(opens) {
                 return Err(Error::WrongKey);
             }
-            self.confirm_answer()?;
-        } else {
-            self.drain_logs(workers, threads)?;
-            let mut manifest = self.manifest.clone();
-            let keys = add_encryption(&mut manifest, &mut *self.entropy, new_key)?;
-            self.write_root(NewKeys::These(keys), |_| Ok(manifest))?;
-            self.write_manifest(Ok)?;
+            return self.confirm_answer();
         }
-        self.compact(Compaction::Stale, workers, threads)?;
-        self.scrub_spares()
+        self.drain_logs(workers, threads)?;
+        let mut manifest = self.manifest.clone();
+        let keys = add_encryption(&mut manifest, &mut *self.entropy, new_key)?;
+        self.write_root(NewKeys::These(keys), |_| Ok(manifest))?;
+        self.write_manifest(Ok)
     }
 
     /// Stores the database in the clear from now on.
@@ -301,6 +307,13 @@ impl<S: Storage> Store<S> {
         })?;
         self.write_manifest(Ok)?;
         self.scrub_spares()
+    }
+
+    /// Says that a decryption is about to come, or not any more: new segments are not encrypted meanwhile, so that
+    /// [`Compaction::Stale`] does most of the work in shares and [`decrypt`](Self::decrypt) only the rest. If it does not come,
+    /// maintenance encrypts again what was not.
+    pub fn set_decrypting(&mut self, decrypting: bool) {
+        self.decrypting = decrypting && self.keys.is_some();
     }
 
     /// Folds every log, so that no frame is left that is encrypted in another way than the database is about to be.
@@ -392,17 +405,27 @@ impl<S: Storage> Store<S> {
         workers: &dyn Workers,
         threads: usize,
     ) -> Result<Done> {
+        let mut task = self.export_task(since, output, threads)?;
+        while !task.step(crate::checkpoint::STEP_BYTES, &mut *self.entropy, workers)? {}
+        task.finish(&mut *self.entropy)
+    }
+
+    /// An export that somebody else runs, in shares. It holds the files that it reads.
+    pub fn export_task<O: Device>(
+        &mut self,
+        since: Option<CommitId>,
+        output: O,
+        threads: usize,
+    ) -> Result<Task<SourceDevice<S::Device>, O>> {
         let job = self.export_job(since)?;
         let mut inputs = Vec::new();
         for source in job.sources() {
             let file = self.view.files.iter().find(|(_, file)| file.name == source.name);
             let file = file.map(|(_, file)| alloc::sync::Arc::clone(file));
             let missing = || Error::corrupt(source.name(), 0, crate::error::What::SegmentMissing);
-            inputs.push(crate::checkpoint::SourceDevice(file.ok_or_else(missing)?));
+            inputs.push(SourceDevice(file.ok_or_else(missing)?));
         }
-        let mut task = Task::new(job, inputs, output, threads);
-        while !task.step(crate::checkpoint::STEP_BYTES, &mut *self.entropy, workers)? {}
-        task.finish(&mut *self.entropy)
+        Ok(Task::new(job, inputs, output, threads))
     }
 
     /// Gives back the space that a shrunken or much rewritten database holds: everything live in one segment, logs included.

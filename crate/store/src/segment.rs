@@ -508,13 +508,27 @@ pub(crate) fn manifest_copy_payload(mut slot: Vec<u8>) -> Vec<u8> {
 pub(crate) fn scan_records<D: Device>(
     file: &OpenFile<D>,
     header: &SegmentHeader,
-    mut found: impl FnMut(Result<IndexEntry, Error>),
+    found: impl FnMut(Result<IndexEntry, Error>),
 ) -> Result<()> {
+    scan_some(file, header, header.data_start(), u64::MAX, found).map(|_| ())
+}
+
+/// The same from an offset on, for about so many bytes. Gives where to go on; `None` at the end.
+pub(crate) fn scan_some<D: Device>(
+    file: &OpenFile<D>,
+    header: &SegmentHeader,
+    start: u64,
+    budget_bytes: u64,
+    mut found: impl FnMut(Result<IndexEntry, Error>),
+) -> Result<Option<u64>> {
     let file_bytes = file.sealed_bytes.unwrap_or(0);
-    let mut offset = header.data_start();
+    let mut offset = start;
     let mut record_header = [0; RECORD_HEADER_BYTES];
     let mut body = Vec::new();
     while offset + RECORD_HEADER_BYTES as u64 <= file_bytes {
+        if offset - start >= budget_bytes {
+            return Ok(Some(offset));
+        }
         file.device.read_at(offset, &mut record_header)?;
         let mut reader = Reader::new(&record_header);
         let (Some(page), Some(body_bytes)) = (reader.u64(), reader.u32()) else { break };
@@ -526,7 +540,7 @@ pub(crate) fn scan_records<D: Device>(
         if !fits {
             // Sizes are what leads from one record to the next; behind a damaged one nothing can be found.
             found(Err(file.corrupt(offset, What::RecordHeader)));
-            return Ok(());
+            return Ok(None);
         }
         if let Some(page) = page_no {
             body.resize(body_bytes as usize, 0);
@@ -539,7 +553,7 @@ pub(crate) fn scan_records<D: Device>(
         }
         offset = end;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Finds the commits record by walking the records, where the seal that would lead to it is damaged.

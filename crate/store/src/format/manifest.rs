@@ -155,7 +155,7 @@ fn put_wrapped(out: &mut Vec<u8>, wrapped: &Wrapped) {
     out.put(&wrapped.to_bytes());
 }
 
-/// A slot whose checksum matches, but which nobody has authenticated yet. Only its key slots can be seen.
+/// A slot whose checksum matches, but which nobody has authenticated yet. Only what needs no trust can be seen.
 pub(crate) struct SealedManifest {
     manifest: Manifest,
     covered: Vec<u8>,
@@ -177,6 +177,10 @@ impl SealedManifest {
 
     pub fn slots(&self) -> &[KeySlot] {
         &self.manifest.slots
+    }
+
+    pub const fn page_size(&self) -> PageSize {
+        self.manifest.page_size
     }
 
     /// The manifest, once the holder of the master key has found it authentic. Without a cipher there is nothing to find.
