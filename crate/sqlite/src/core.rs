@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use coffer_store::{
-    Commit, CommitId, Compaction, Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Job, PageNo, PageSize,
-    Scratch, Snapshot, Storage, Store,
+    Commit, CommitId, Compaction, Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Job, PageCount, PageNo,
+    PageSize, Scratch, Snapshot, Storage, Store, Txn,
 };
 
 use crate::cache::PageCache;
@@ -193,19 +193,35 @@ where
         let mut page = vec![0; self.page_size.bytes()];
         for number in (1..=pages.count.0).filter_map(PageNo::new) {
             (pages.read)(number, &mut page)?;
-            if number.get() == 1 {
-                // A schema of the same version number would be taken for the one that connections know.
-                let mut known = [0; SCHEMA_COOKIE.end];
-                txn.read(number, &mut known, &mut Scratch::default())?;
-                let newest = field(&known, SCHEMA_COOKIE).max(field(&page, SCHEMA_COOKIE));
-                set_field(&mut page, SCHEMA_COOKIE, newest.wrapping_add(1));
-            }
-            txn.write(number, &page)?;
-            if txn.staged_bytes() >= lock(&self.settings).spill_bytes {
-                self.with_store(|store| store.spill(&mut txn))?;
-            }
+            self.stage(&mut txn, number, &mut page)?;
+            self.spill_if_due(&mut txn)?;
         }
-        txn.set_page_count(pages.count);
+        self.commit_replaced(txn, pages.count)
+    }
+
+    /// Stages a page of another database.
+    pub fn stage(&self, txn: &mut Txn<S::Device>, number: PageNo, page: &mut [u8]) -> Result<(), Error> {
+        if number.get() == 1 {
+            // A schema of the same version number would be taken for the one that connections know.
+            let mut known = [0; SCHEMA_COOKIE.end];
+            txn.snapshot().read(number, &mut known, &mut Scratch::default())?;
+            let newest = field(&known, SCHEMA_COOKIE).max(field(page, SCHEMA_COOKIE));
+            set_field(page, SCHEMA_COOKIE, newest.wrapping_add(1));
+        }
+        txn.write(number, page)
+    }
+
+    /// Sends what is staged to the log when it is much.
+    pub fn spill_if_due(&self, txn: &mut Txn<S::Device>) -> Result<(), Error> {
+        if txn.staged_bytes() >= lock(&self.settings).spill_bytes {
+            self.with_store(|store| store.spill(txn))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the pages that were staged the whole database.
+    pub fn commit_replaced(&self, mut txn: Txn<S::Device>, count: PageCount) -> Result<CommitId, Error> {
+        txn.set_page_count(count);
         let how = Commit { time_ms: crate::ffi::now_ms(), ..Commit::default() };
         let commit = self.change_store(|store| store.commit(txn, how))?;
         if let Some(process) = &self.process {
@@ -225,7 +241,7 @@ where
     }
 
     /// Runs while this process is the only one that may change files, and none is learning them.
-    fn alone<R>(&self, mut section: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+    pub fn alone<R>(&self, mut section: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
         let Some(process) = &self.process else { return section() };
         let mut result = None;
         process.with_files(true, &mut || result = Some(section()))?;
@@ -341,19 +357,27 @@ where
         }
         self.maintain(true, self.threads)?;
         if mode == CheckpointMode::Truncate {
-            self.as_writer(|| {
-                self.alone(|| {
-                    self.with_store(|store| {
-                        let kept = store.options().log_bytes_kept;
-                        store.set_options(|options| options.log_bytes_kept = 0);
-                        let cut = store.tidy();
-                        store.set_options(|options| options.log_bytes_kept = kept);
-                        cut
-                    })
-                })
-            })?;
+            self.as_writer(|| self.cut_logs())?;
         }
         Ok(())
+    }
+
+    /// Gives back the space of logs that wait to be used again.
+    pub fn cut_logs(&self) -> Result<(), Error> {
+        self.alone(|| {
+            self.with_store(|store| {
+                let kept = store.options().log_bytes_kept;
+                store.set_options(|options| options.log_bytes_kept = 0);
+                let cut = store.tidy();
+                store.set_options(|options| options.log_bytes_kept = kept);
+                cut
+            })
+        })
+    }
+
+    /// A backup of this commit was taken here.
+    pub fn count_backup(&self, commit: CommitId) {
+        self.backed_up.store(commit.0, Ordering::Relaxed);
     }
 
     fn refresh(&self) -> Result<(), Error> {
@@ -380,6 +404,11 @@ where
 }
 
 impl<S: Storage> Core<S> {
+    /// Runs with the store for who is being dropped, and cannot ask more of it than that it stores.
+    pub fn let_go(&self, section: impl FnOnce(&mut Store<S>) -> Result<(), Error>) -> Result<(), Error> {
+        lock(&self.store).as_mut().map_or(Ok(()), section)
+    }
+
     /// Lets others write, if this file of a connection was the writer or had been given the turn.
     pub fn release_write(&self, file: u64) {
         if self.turn.owner() != Some(file) {

@@ -129,11 +129,11 @@ pub type DefaultStorage = MemStorage;
 
 /// An open database. Dropping it ends its maintenance; connections that are still there go on.
 pub struct Database<S: Storage = DefaultStorage> {
-    core: Arc<Core<S>>,
+    pub(crate) core: Arc<Core<S>>,
     recovered: Option<Recovered>,
     connection_cache_bytes: u64,
     busy_timeout: Duration,
-    kdf: Kdf,
+    pub(crate) kdf: Kdf,
     #[cfg(not(target_family = "wasm"))]
     maintenance: Option<crate::native::Maintenance>,
     /// The files of a single-file database, which is folded into its file at the end.
@@ -469,7 +469,7 @@ where
     }
 
     /// The slots that a key opens, with their keys.
-    fn slots_of(&self, key: &Key) -> Result<Vec<(u8, SlotKey)>> {
+    pub(crate) fn slots_of(&self, key: &Key) -> Result<Vec<(u8, SlotKey)>> {
         let (slots, cipher, database) =
             self.core.with_store(|store| Ok((store.key_slots().to_vec(), store.stats().cipher, store.database())))?;
         let mut opened = Vec::new();

@@ -21,6 +21,15 @@ use crate::error::{Error, ErrorCode, Result};
 pub enum Key {
     /// Words that a person remembers.
     Passphrase(Zeroizing<String>),
+    /// A passphrase that somebody else has stretched by PBKDF2, for a slot of this salt and these rounds.
+    Stretched {
+        /// What came of it.
+        key: Zeroizing<[u8; 32]>,
+        /// The salt.
+        salt: [u8; SALT_BYTES],
+        /// The rounds.
+        rounds: u32,
+    },
     /// 32 bytes of a key that is already one.
     Raw(Zeroizing<[u8; 32]>),
     /// What the caller's own unwrapping yielded (a key in hardware, a passkey), with the wrapped form to store.
@@ -49,6 +58,7 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Passphrase(_) => "Key::Passphrase",
+            Self::Stretched { .. } => "Key::Stretched",
             Self::Raw(_) => "Key::Raw",
             Self::External { .. } => "Key::External",
         })
@@ -85,7 +95,8 @@ impl Default for Kdf {
 /// What PBKDF2 costs by default (OWASP 2023).
 pub const PBKDF2_ROUNDS: u32 = 600_000;
 
-const SALT_BYTES: usize = 16;
+/// Bytes of a passphrase slot's salt.
+pub const SALT_BYTES: usize = 16;
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
 const LANES_MAX: u32 = 16;
@@ -110,6 +121,10 @@ impl NewSlot {
                 entropy.fill(&mut salt);
                 Self { kind: kdf.kind(), parameters: kdf.encode(&salt), key: stretch(words, kdf, &salt)? }
             }
+            Key::Stretched { key, salt, rounds } => {
+                let kdf = Kdf::Pbkdf2 { rounds: *rounds };
+                Self { kind: kdf.kind(), parameters: kdf.encode(salt), key: slot_key(key.clone()) }
+            }
             Key::Raw(bytes) => Self { kind: SlotKind::Raw, parameters: Vec::new(), key: slot_key(bytes.clone()) },
             Key::External { key, wrapped } => {
                 Self { kind: SlotKind::External, parameters: wrapped.clone(), key: slot_key(key.clone()) }
@@ -123,6 +138,15 @@ pub fn candidates(key: &Key, slots: &[KeySlot]) -> Result<Vec<SlotKey>> {
     match key {
         Key::Raw(bytes) => Ok(vec![slot_key(bytes.clone())]),
         Key::External { key, .. } => Ok(vec![slot_key(key.clone())]),
+        Key::Stretched { key, salt, rounds } => {
+            let stretched = (Kdf::Pbkdf2 { rounds: *rounds }, *salt);
+            let fits = |slot: &KeySlot| Ok(Kdf::decode(slot.kind(), slot.parameters())? == Some(stretched));
+            Ok(if slots.iter().map(fits).collect::<Result<Vec<_>>>()?.contains(&true) {
+                vec![slot_key(key.clone())]
+            } else {
+                Vec::new()
+            })
+        }
         Key::Passphrase(words) => {
             let mut keys = Vec::new();
             for slot in slots {

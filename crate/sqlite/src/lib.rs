@@ -28,6 +28,7 @@
 
 mod admin;
 mod cache;
+mod chore;
 mod connection;
 mod core;
 pub mod database;
@@ -57,13 +58,14 @@ mod vfs;
 pub mod wire;
 mod workers;
 
+pub use chore::{Backup, Chore, ChoreResult, Progress};
 pub use coffer_store;
 pub use connection::Connection;
 pub use database::{Create, Database, DefaultStorage, OpenOptions, Upkeep, check_key};
 pub use entropy::SystemEntropy;
 pub use error::{ERROR_CODES, Error, ErrorCode, Result};
 pub use figures::{Figure, MemoryStats, StorageInfo};
-pub use key::{Kdf, Key, PBKDF2_ROUNDS};
+pub use key::{Kdf, Key, PBKDF2_ROUNDS, SALT_BYTES};
 pub use portable::Portable;
 pub use pragma::{CheckpointMode, Isolation, Synchronous, Truncate};
 pub use rusqlite;

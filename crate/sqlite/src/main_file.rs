@@ -165,26 +165,8 @@ where
     /// Shows the first page as SQLite must see it: never in write-ahead mode, which we have no shared memory for and which
     /// an imported page may claim, and with the commit's own change counter (I4).
     fn present_header(&self, page: &mut [u8], own: bool) {
-        if let Some(versions) = page.get_mut(header::VERSIONS)
-            && versions == [2, 2]
-        {
-            versions.fill(1);
-        }
-        let Some(snapshot) = self.snapshot.as_ref().filter(|_| !own) else { return };
-        if snapshot.page_count() == PageCount(0) {
-            return;
-        }
-        let counted = counter(snapshot.commit());
-        let valid = page.len() >= header::BYTES
-            && page[header::CHANGE_COUNTER] == page[header::VALID_FOR]
-            && number(page, header::PAGE_COUNT) != 0;
-        if let Some(field) = page.get_mut(header::CHANGE_COUNTER) {
-            field.copy_from_slice(&counted);
-        }
-        if let Some(field) = page.get_mut(header::VALID_FOR) {
-            // A page count that did not hold before must not begin to.
-            field.copy_from_slice(&if valid { counted } else { counted.map(|byte| !byte) });
-        }
+        let snapshot = self.snapshot.as_ref().filter(|_| !own);
+        present_header(page, snapshot.filter(|snapshot| snapshot.page_count() != PageCount(0)).map(Snapshot::commit));
     }
 
     /// The transaction, begun by the first change.
@@ -268,15 +250,8 @@ where
         let mut first = [0; header::BYTES];
         let read = txn.read(FIRST, &mut first, &mut self.scratch);
         read.map_err(|error| registry::report(&self.session, error))?;
-        let sqlite_page_bytes = match u64::from(first[16]) << 8 | u64::from(first[17]) {
-            1 => 65536,
-            bytes => bytes,
-        };
-        let count = u64::from(number(&first, header::PAGE_COUNT));
-        if count == 0 || first[header::CHANGE_COUNTER] != first[header::VALID_FOR] {
-            return Ok(());
-        }
-        let wanted = (count * sqlite_page_bytes).div_ceil(page_bytes);
+        let Some(bytes) = sqlite_bytes(&first) else { return Ok(()) };
+        let wanted = bytes.div_ceil(page_bytes);
         if let Ok(wanted) = u32::try_from(wanted)
             && PageCount(wanted) < txn.page_count()
         {
@@ -366,6 +341,41 @@ where
                 .map_err(|error| self.fault(error)),
             Err(reason) => Ok(Reply::Refused(reason)),
         }
+    }
+}
+
+/// Makes the first page what SQLite, here or elsewhere, is to see: with the change counter of a commit, if of one.
+pub(crate) fn present_header(page: &mut [u8], commit: Option<CommitId>) {
+    if let Some(versions) = page.get_mut(header::VERSIONS)
+        && versions == [2, 2]
+    {
+        versions.fill(1);
+    }
+    let Some(commit) = commit else { return };
+    let counted = counter(commit);
+    let valid = page.len() >= header::BYTES
+        && page[header::CHANGE_COUNTER] == page[header::VALID_FOR]
+        && number(page, header::PAGE_COUNT) != 0;
+    if let Some(field) = page.get_mut(header::CHANGE_COUNTER) {
+        field.copy_from_slice(&counted);
+    }
+    if let Some(field) = page.get_mut(header::VALID_FOR) {
+        // A page count that did not hold before must not begin to.
+        field.copy_from_slice(&if valid { counted } else { counted.map(|byte| !byte) });
+    }
+}
+
+/// Bytes that a first page says the database has; `None` if it does not know.
+pub(crate) fn sqlite_bytes(first: &[u8]) -> Option<u64> {
+    let count = u64::from(number(first, header::PAGE_COUNT));
+    let known = first.len() >= header::BYTES && first[header::CHANGE_COUNTER] == first[header::VALID_FOR];
+    (known && count > 0).then(|| count * sqlite_page_bytes(first))
+}
+
+fn sqlite_page_bytes(first: &[u8]) -> u64 {
+    match u64::from(first[16]) << 8 | u64::from(first[17]) {
+        1 => 65536,
+        bytes => bytes,
     }
 }
 

@@ -11,7 +11,7 @@ use coffer_store::{CommitId, Device, DeviceError, DeviceErrorKind, DeviceOp, Ope
 
 use super::files::{FileStorage, device_error};
 use super::open::NativeDevice;
-use crate::database::{Create, Database, OpenOptions, Upkeep, fitting};
+use crate::database::{Create, Database, OpenOptions, Upkeep};
 use crate::error::{Error, ErrorCode, Result};
 use crate::key::Key;
 use crate::registry::{Host, PageSource};
@@ -72,15 +72,12 @@ pub(crate) fn restore(host: &Arc<dyn Host>, paths: &[PathBuf], limit: Duration) 
 
 fn lay_over(backup: &Database, increment: &Path, key: Option<&Key>) -> Result<CommitId> {
     let storage = FileStorage::single(increment);
-    let peek = coffer_store::peek(&storage, Some(super::BASE))?;
-    let key = key.filter(|_| !peek.slots.is_empty()).map(|key| fitting(key, &peek)).transpose()?;
     let device = NativeDevice::File(storage.open(super::BASE, OpenMode::Read)?);
     let name = increment.to_string_lossy();
-    backup.with_store(|store| store.lay_over(&name, device, key.as_ref())).map_err(|error| match error.code {
-        ErrorCode::NoSuchCommit => {
-            let what = "does not continue what was given before it; give a full backup, then its increments in order";
-            Error::new(ErrorCode::NoSuchCommit, format!("{name} {what}"))
-        }
-        _ => error,
-    })
+    let mut laid = None;
+    backup.with_store(|store| {
+        laid = Some(crate::chore::lay_over(store, &name, &storage, super::BASE, device, key));
+        Ok(())
+    })?;
+    laid.unwrap_or_else(|| Err(coffer_store::Error::Poisoned.into()))
 }
