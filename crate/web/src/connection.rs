@@ -72,6 +72,11 @@ impl WebConnection {
         Ok(Self { connection: Rc::new(connection), touched, changed: BTreeSet::new() })
     }
 
+    /// The engine's connection.
+    pub(crate) const fn inner(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
     fn mark(&mut self, tables: &Tables) {
         for table in &tables.writes {
             if !self.changed.contains(table) {

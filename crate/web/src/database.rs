@@ -5,21 +5,22 @@
 //! I2  Commits under `synchronous = NORMAL` are not flushed by themselves: the worker calls `flush` before it tells anybody
 //!     that they are there, once for as many as came together.
 
-use coffer_sqlite::{CheckpointMode, Connection, Database, Error, ErrorCode, Figure, SystemEntropy, rusqlite};
-use js_sys::Object;
+use coffer_sqlite::{Connection, Database, Error, SystemEntropy, rusqlite};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::connection::WebConnection;
-use crate::failure::{plain, thrown};
+use crate::failure::{plain, thrown, told};
 use crate::files::Files;
+use crate::functions::Functions;
 use crate::options::{Secret, Wanted};
 
 /// An open database. JavaScript must call `close`, or `free` when it could not.
 #[wasm_bindgen(js_name = Database)]
 pub struct WebDatabase {
     pub(crate) database: Database<Files>,
+    pub(crate) functions: Functions,
 }
 
 /// What was compiled into this module.
@@ -45,13 +46,14 @@ impl WebDatabase {
             drop(database.close());
             return Err(error);
         }
-        Ok(Self { database })
+        Ok(Self { database, functions: Functions::default() })
     }
 
-    fn connected(connection: Result<Connection, Error>) -> Result<WebConnection, JsValue> {
+    fn connected(&self, connection: Result<Connection, Error>) -> Result<WebConnection, JsValue> {
         let connection = told(connection)?;
         connection.set_flush_later(true); // I2
-        told(WebConnection::new(connection))
+        let connection = told(WebConnection::new(connection))?;
+        told(self.functions.join(connection.inner())).map(|()| connection)
     }
 }
 
@@ -71,13 +73,13 @@ impl WebDatabase {
 
     /// A connection that may write.
     pub fn connect(&self) -> Result<WebConnection, JsValue> {
-        Self::connected(self.database.connect())
+        self.connected(self.database.connect())
     }
 
     /// A connection that only reads, and holds up nobody.
     #[wasm_bindgen(js_name = connectReader)]
     pub fn connect_reader(&self) -> Result<WebConnection, JsValue> {
-        Self::connected(self.database.connect_reader())
+        self.connected(self.database.connect_reader())
     }
 
     /// Files that the engine may create next; the worker has them ready before they are asked for.
@@ -96,82 +98,8 @@ impl WebDatabase {
         told(self.database.with_store(|store| Ok(store.maintain(u64::from(budget_bytes))?.idle)))
     }
 
-    /// Folds logs into segments: `passive`, `full` or `truncate`.
-    pub fn checkpoint(&self, mode: &str) -> Result<(), JsValue> {
-        let mode = match mode {
-            "passive" => CheckpointMode::Passive,
-            "full" => CheckpointMode::Full,
-            "truncate" => CheckpointMode::Truncate,
-            other => {
-                let message = format!("a checkpoint is passive, full or truncate, and not {other}");
-                return Err(thrown(&Error::new(ErrorCode::Unsupported, message)));
-            }
-        };
-        told(self.database.checkpoint(mode))
-    }
-
-    /// Merges everything live into one segment.
-    pub fn compact(&self) -> Result<(), JsValue> {
-        told(self.database.compact())
-    }
-
-    /// Opens every record that counts, and gives how many there are.
-    pub fn verify(&self) -> Result<f64, JsValue> {
-        let mut count = 0;
-        told(self.database.verify(|done| {
-            count = done;
-            true
-        }))?;
-        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 records")]
-        Ok(count as f64)
-    }
-
-    /// Figures of the files.
-    #[wasm_bindgen(js_name = storageInfo)]
-    pub fn storage_info(&self) -> Result<JsValue, JsValue> {
-        Ok(figures(&told(self.database.storage_info())?.figures()))
-    }
-
-    /// Figures of the memory.
-    #[wasm_bindgen(js_name = memoryStats)]
-    pub fn memory_stats(&self) -> Result<JsValue, JsValue> {
-        Ok(figures(&told(self.database.memory_stats())?.figures()))
-    }
-
     /// Ends the use of the database, with everything flushed; its connections have been freed before. Its files may be closed after this, whether it fails or not.
     pub fn close(self) -> Result<(), JsValue> {
         told(self.database.close())
     }
-}
-
-fn told<T>(result: Result<T, Error>) -> Result<T, JsValue> {
-    result.map_err(|error| thrown(&error))
-}
-
-/// Figures as an object whose fields are spelt as JavaScript does.
-fn figures(figures: &[(&'static str, Figure)]) -> JsValue {
-    let object = Object::new();
-    for (name, figure) in figures {
-        #[expect(clippy::cast_precision_loss, reason = "counts of bytes and pages stay below 2^53")]
-        let value = match figure {
-            Figure::Integer(count) => JsValue::from_f64(*count as f64),
-            Figure::Real(ratio) => JsValue::from_f64(*ratio),
-            Figure::Text(text) => JsValue::from_str(text),
-        };
-        // Setting a field of a new plain object cannot fail.
-        let _ = js_sys::Reflect::set(&object, &camel(name).into(), &value);
-    }
-    object.into()
-}
-
-/// `page_count` as `pageCount`.
-fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut out = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        out.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-        out.push_str(letters.as_str());
-    }
-    out
 }

@@ -34,8 +34,15 @@ fn is_not_ready(error: &Error) -> bool {
     matches!(error.store.as_deref(), Some(StoreError::Device(device)) if device.kind == DeviceErrorKind::NotReady)
 }
 
-/// A small struct as a plain object; 64-bit integers become bigints, so none loses digits.
+/// A small struct as a plain object; 64-bit integers become bigints, so none loses digits, and bytes a `Uint8Array`.
 pub fn plain(value: &impl Serialize) -> JsValue {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible().serialize_large_number_types_as_bigints(true);
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible()
+        .serialize_large_number_types_as_bigints(true)
+        .serialize_bytes_as_arrays(false);
     value.serialize(&serializer).expect("a struct of numbers and strings always serialises")
+}
+
+/// A result as wasm-bindgen wants it.
+pub fn told<T>(result: Result<T, Error>) -> Result<T, JsValue> {
+    result.map_err(|error| thrown(&error))
 }

@@ -9,11 +9,14 @@
 // Handles of a browser's files cannot leave their thread, and native connections must be able to: there is nothing here natively.
 #![cfg(target_family = "wasm")]
 
+mod chore;
 mod connection;
 mod cursor;
 mod database;
 mod failure;
 mod files;
+mod functions;
+mod inspect;
 mod options;
 mod panic;
 mod request;
@@ -21,9 +24,11 @@ mod request;
 mod suite;
 mod tables;
 
+pub use chore::{WebChore, WebSecret};
 pub use connection::{WebConnection, fingerprint, on_progress};
 pub use cursor::WebCursor;
 pub use database::{WebDatabase, about};
 pub use files::{Files, Handle, OpenFile};
+pub use inspect::inspect;
 pub use panic::on_panic;
 pub use request::check_key;

@@ -26,7 +26,13 @@ pub struct Wanted {
     cache_bytes: Option<f64>,
     /// Bytes to read at once; 0 where calls are cheap.
     cluster_bytes: u32,
+    dictionary: Option<Bytes>,
 }
+
+/// A `Uint8Array`.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Bytes(#[serde(with = "serde_wasm_bindgen::preserve")] js_sys::Uint8Array);
 
 impl Default for Wanted {
     fn default() -> Self {
@@ -41,6 +47,7 @@ impl Default for Wanted {
             page_size: None,
             cache_bytes: None,
             cluster_bytes: 0,
+            dictionary: None,
         }
     }
 }
@@ -80,11 +87,7 @@ impl Wanted {
                 "pbkdf2" => Kdf::Pbkdf2 { rounds: PBKDF2_ROUNDS },
                 other => return Err(refuse(format!("there is no key derivation {other}"))),
             },
-            cipher: match self.cipher.as_str() {
-                "aes-256-gcm" => Cipher::Aes256Gcm,
-                "chacha20-poly1305" => Cipher::ChaCha20Poly1305,
-                other => return Err(refuse(format!("there is no cipher {other}"))),
-            },
+            cipher: cipher(&self.cipher)?,
             page_size: match self.page_size {
                 None => default.page_size,
                 Some(bytes) => PageSize::new(bytes)
@@ -95,6 +98,7 @@ impl Wanted {
             cold,
             connection_cache_bytes: self.cache_bytes.map_or(default.connection_cache_bytes, whole),
             cluster_bytes: self.cluster_bytes,
+            dictionary: self.dictionary.map(|bytes| bytes.0.to_vec()),
             place: match self.backend.as_str() {
                 "opfs" => "opfs",
                 "indexeddb" => "indexeddb",
@@ -108,8 +112,17 @@ impl Wanted {
     }
 }
 
+/// A cipher of this name.
+pub fn cipher(name: &str) -> Result<Cipher> {
+    match name {
+        "aes-256-gcm" => Ok(Cipher::Aes256Gcm),
+        "chacha20-poly1305" => Ok(Cipher::ChaCha20Poly1305),
+        other => Err(refuse(format!("there is no cipher {other}"))),
+    }
+}
+
 impl Secret {
-    /// As the engine's key. `kind` is `passphrase`, `raw` or `external`.
+    /// As the engine's key. `kind` is `passphrase`, `raw`, `external`, or `stretched` with its slot's parameters.
     pub fn into_key(self, kind: &str) -> Result<Key> {
         let exact = || {
             let array = <[u8; 32]>::try_from(self.bytes.as_slice()).map(Zeroizing::new);
@@ -121,6 +134,13 @@ impl Secret {
                 Ok(Key::passphrase(words))
             }
             ("raw", _) => Ok(Key::Raw(exact()?)),
+            ("stretched", Some(parameters)) => match parameters.split_first_chunk() {
+                Some((salt, rounds)) if rounds.len() == 4 => {
+                    let rounds = u32::from_le_bytes([rounds[0], rounds[1], rounds[2], rounds[3]]);
+                    Ok(Key::Stretched { key: exact()?, salt: *salt, rounds })
+                }
+                _ => Err(refuse("a stretched key comes with salt and rounds".to_owned())),
+            },
             ("external", Some(wrapped)) => Ok(Key::External { key: exact()?, wrapped: wrapped.clone() }),
             _ => Err(refuse(format!("there is no key of the kind {kind}"))),
         }
