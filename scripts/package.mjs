@@ -1,6 +1,7 @@
 // Makes the publishable package in dist/ from js/src and js/wasm, and bundles the demo page from that package into www/built/.
 //
 //   dist/index.js        the page's side in one file; its `new URL('./...', import.meta.url)` reaches the user's bundler untouched
+//   dist/backups.js, dist/formats.js   what of it few pages use
 //   dist/inline.js       the same, with worker and engine in it as text
 //   dist/worker.js       the worker's side in one file
 //   dist/store.wasm      the engine
@@ -15,6 +16,9 @@ const at = (...parts) => path.join(root, ...parts)
 
 /** The entries a page imports; each has its declarations. */
 const entries = ['index', 'inline']
+
+/** Parts of the page's side that are files of their own. */
+const aside = ['backups', 'formats']
 
 function bundle(webpack, config) {
   return new Promise((resolve, reject) => {
@@ -43,6 +47,11 @@ function payload(worker, wasm) {
   }
 }
 
+/** The import() that loads a user's module when it runs (worker/verbs.ts), marked so that users' bundlers do not look for the module. */
+function leftAlone(script) {
+  return script.replace(/\bimport\((?=\w+\))/, 'import(/* webpackIgnore: true *//* turbopackIgnore: true *//* @vite-ignore */')
+}
+
 /** Copies a declaration file and those it refers to. */
 function declare(from, to, name) {
   const target = path.join(to, name)
@@ -68,12 +77,15 @@ await entry(async () => {
   for (const name of entries) declare(at('js', 'stage'), at('dist'), `${name}.d.ts`)
 
   await build({ ...bundled, entryPoints: ['js/src/worker.ts'], outfile: 'dist/worker.js', format: 'iife' })
-  const worker = fs.readFileSync(at('dist', 'worker.js'), 'utf8')
-  if (/\bimport\.meta\b|\bimport\s*\(/.test(worker)) throw new SetupError('dist/worker.js is not self-contained: it has import.meta or import()')
+  const worker = leftAlone(fs.readFileSync(at('dist', 'worker.js'), 'utf8'))
+  fs.writeFileSync(at('dist', 'worker.js'), worker)
+  if (/\bimport\.meta\b|\bimport\s*\((?!\/\*)/.test(worker)) throw new SetupError('dist/worker.js is not self-contained: it has import.meta or import()')
   const wasm = fs.readFileSync(at('js', 'wasm', 'store.wasm'))
   fs.writeFileSync(at('dist', 'store.wasm'), wasm)
 
-  await build({ ...bundled, entryPoints: ['js/src/index.ts'], outfile: 'dist/index.js', format: 'esm' })
+  // What few pages use is loaded when it is used. These import nothing, so they share no code with the page's file that would be there twice.
+  await build({ ...bundled, entryPoints: aside.map((name) => `js/src/${name}.ts`), outdir: 'dist', format: 'esm' })
+  await build({ ...bundled, entryPoints: ['js/src/index.ts'], outfile: 'dist/index.js', format: 'esm', external: aside.map((name) => `./${name}.js`) })
   const page = fs.readFileSync(at('dist', 'index.js'), 'utf8')
   for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) {
     if (!page.includes(literal)) throw new SetupError(`dist/index.js lacks ${literal}, the only form that users' bundlers recognise`)

@@ -9,7 +9,8 @@
 import { CofferError, decodeError, encodeError } from './error.js'
 import { clientName } from './names.js'
 import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
-import type { Leader } from './types.js'
+import { rekeyed } from './protocol.js'
+import type { Leader, PlainKey } from './types.js'
 
 interface Waiting {
   readonly request: Request
@@ -54,6 +55,8 @@ export class Channel {
   /** How often it has joined a leader, and how often it has lost its own worker. */
   joins = 0
   losses = 0
+  /** Calls that each leader is to have answered before any other. */
+  readonly #prelude = new Map<string, Call>()
   readonly #start: () => Worker
   readonly #news: (news: News) => void
   readonly #client: ClientId
@@ -133,6 +136,18 @@ export class Channel {
   /** Tells the worker something that it does not answer. */
   tell(notice: Notice): void {
     if (this.#here) this.#send(notice)
+  }
+
+  /** Every later leader is asked this as well, before anything else; only the last of a name. */
+  ahead(name: string, call: Call): void {
+    this.#prelude.set(name, call)
+  }
+
+  /** The database has another key from now on, or none. */
+  rekey(key: PlainKey | undefined): void {
+    if (this.#plan === undefined) return
+    this.#plan = rekeyed(this.#plan, key)
+    this.#worker?.postMessage([{ notice: 'key', key }] satisfies ToWorker)
   }
 
   /** The browser puts the page aside: the worker gives up the files, and what is asked waits. */
@@ -224,6 +239,7 @@ export class Channel {
     for (const transaction of this.#open) this.#gone.add(transaction)
     this.#open.clear()
     const messages: (Request | Notice)[] = [{ notice: 'here', term }]
+    for (const call of this.#prelude.values()) messages.push({ ...call, id: ++this.#last })
     for (const [id, waiting] of this.#waiting) {
       if (id <= this.#sent) this.#move(id, waiting, lost, messages)
       else messages.push(waiting.request)

@@ -6,6 +6,7 @@ import type { About } from './types.js'
 import { interrupted } from './worker/cancel.js'
 import { Keeper } from './worker/keeper.js'
 import type { Engine } from './worker/session.js'
+import { Verbs } from './worker/verbs.js'
 
 /** Instantiates the module. `panicked` is told a panic's message just before the trap. */
 export function start(module: WebAssembly.Module, panicked: (message: string) => void): About {
@@ -26,14 +27,23 @@ export interface OpenDatabase {
 export async function openDatabase(opening: Opening, report: (error: unknown) => void, free: () => void): Promise<OpenDatabase> {
   const keeper = await Keeper.open(opening, report, free)
   const { database } = keeper
+  const verbs = new Verbs(keeper)
   const engine: Engine = {
     connect: () => database.connect(),
     connectReader: () => database.connectReader(),
     settle: (durability) => keeper.settle(durability),
-    prepare: () => keeper.prepare(),
+    prepare: async () => {
+      await Promise.all([keeper.prepare(), verbs.ready()])
+    },
+    define: (verb) => verbs.define(verb),
     head: () => database.head(),
     find: ([high, low], request) => database.findRequest(high, low, request),
-    close: () => keeper.close(),
+    verb: (verb, owner, replaced) => verbs.answer(verb, owner, replaced),
+    leave: (owner) => verbs.leave(owner),
+    close: () => {
+      verbs.end()
+      return keeper.close()
+    },
   }
   return { engine, place: keeper.directory.place, manifest: () => keeper.manifest() }
 }

@@ -2,9 +2,11 @@
 
 import { Channel } from './channel.js'
 import { WorkerDatabase } from './database.js'
-import { CofferError } from './error.js'
-import type { Opening } from './protocol.js'
-import type { Database, OpenOptions } from './types.js'
+import { CofferError, decodeError } from './error.js'
+import type { FromWorker, Opening, ToWorker } from './protocol.js'
+import { plainOf, plainOfNew } from './keys.js'
+import type { Database, OpenOptions, PartsOptions, PlainKey } from './types.js'
+import type { Admin, AdminAnswer, Root } from './verbs.js'
 import { watchPage } from './visits.js'
 
 /** Where an entry of the package finds what it needs. */
@@ -17,17 +19,15 @@ export interface Source {
 export async function openFrom(source: Source, name: string, options: OpenOptions): Promise<Database> {
   const { signal } = options
   signal?.throwIfAborted()
-  if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
-    throw new CofferError('unsupported', 'a database opens in a browser: there are no workers here')
-  }
+  requireWorkers()
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
   const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
     const module = await source.module(options.wasm)
-    const { coffer, sqlite } = await channel.open({ ...opening(name, options), kind: 'open', module })
-    database = new WorkerDatabase(name, { coffer, sqlite }, channel)
+    const { coffer, sqlite } = await channel.open({ ...opening(name, options, await keyFor(source, name, options)), kind: 'open', module })
+    database = new WorkerDatabase(name, { coffer, sqlite }, channel, options)
     watchPage(channel)
     return database
   } catch (error) {
@@ -39,7 +39,7 @@ export async function openFrom(source: Source, name: string, options: OpenOption
   }
 }
 
-function started(source: Source, { worker }: OpenOptions): Worker {
+function started(source: Source, { worker }: PartsOptions): Worker {
   try {
     return source.worker(worker)
   } catch (cause) {
@@ -47,9 +47,64 @@ function started(source: Source, { worker }: OpenOptions): Worker {
   }
 }
 
-/** What concerns the page only; a signal or a function could not be posted to the worker either. */
-const pageOnly: readonly string[] = ['signal', 'wasm', 'worker'] satisfies (keyof OpenOptions)[]
+/** What concerns the page only, or goes to the worker in another form; a signal or a function could not be posted to it either. */
+const pageOnly: readonly string[] = ['signal', 'wasm', 'worker', 'key', 'compression'] satisfies (keyof OpenOptions)[]
 
-function opening(name: string, options: OpenOptions): Opening {
-  return { ...Object.fromEntries(Object.entries(options).filter(([option]) => !pageOnly.includes(option))), name }
+function opening(name: string, options: OpenOptions, key: PlainKey | undefined): Opening {
+  const { compression } = options
+  return {
+    ...Object.fromEntries(Object.entries(options).filter(([option]) => !pageOnly.includes(option))),
+    ...(compression !== undefined && { codec: compression.level === undefined ? compression.codec : `${compression.codec}:${compression.level}` }),
+    ...(compression?.dictionary instanceof Uint8Array && { dictionary: compression.dictionary }),
+    ...(key !== undefined && { key }),
+    name,
+  }
+}
+
+/** A wrapped key is unwrapped from what the database has stored, or made anew for a new one. */
+async function keyFor(source: Source, name: string, { key, backend, ...options }: OpenOptions): Promise<PlainKey | undefined> {
+  if (key?.kind !== 'wrapped') return key
+  let root
+  try {
+    if (backend !== 'memory') root = (await administer(source, { do: 'inspect', name, backend }, options)) as Root
+  } catch (error) {
+    if (!(error instanceof CofferError && error.code === 'not_found')) throw error
+  }
+  return root === undefined ? plainOfNew(key) : plainOf(key, root.slots)
+}
+
+/** Has a worker of its own do something for which no database is open. */
+export async function administer(source: Source, admin: Admin, options: PartsOptions): Promise<AdminAnswer> {
+  const { signal, wasm } = options
+  signal?.throwIfAborted()
+  requireWorkers()
+  const worker = started(source, options)
+  let giveUp: (() => void) | undefined
+  try {
+    const module = await source.module(wasm)
+    return await new Promise<AdminAnswer>((resolve, reject) => {
+      const lose = (message: string): void => reject(new CofferError('worker_lost', message))
+      giveUp = (): void => lose('it was given up')
+      signal?.addEventListener('abort', giveUp, { once: true })
+      worker.onerror = (event): void => lose(event.message || 'the database worker could not be loaded')
+      worker.onmessage = ({ data: [reply] }: MessageEvent<FromWorker>): void => {
+        if (reply === undefined || !('ok' in reply)) lose(reply !== undefined && 'message' in reply ? reply.message : 'the worker answered something else')
+        else if (reply.ok) resolve(reply.answer as AdminAnswer)
+        else reject(decodeError(reply.failure))
+      }
+      worker.postMessage([{ kind: 'admin', id: 0, module, admin }] satisfies ToWorker)
+    })
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    if (giveUp !== undefined) signal?.removeEventListener('abort', giveUp)
+    worker.terminate()
+  }
+}
+
+function requireWorkers(): void {
+  if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
+    throw new CofferError('unsupported', 'a database opens in a browser: there are no workers here; on a server, open it in the component that runs in the browser')
+  }
 }

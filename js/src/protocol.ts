@@ -7,7 +7,8 @@
 // I5  The worker heeds requests only after the page has said that it is `here`, in the present term of the leader: what was sent to
 //     an earlier one is sent again by the page, and so is never done twice.
 
-import type { About, BatchItem, Isolation, Leader, OpenOptions, RunResult, StatementInfo } from './types.js'
+import type { About, BatchItem, Isolation, Leader, OpenOptions, PlainKey, RunResult, StatementInfo } from './types.js'
+import type { Admin, AdminAnswer, Verb, VerbAnswer } from './verbs.js'
 
 /** The wire form of an error; error.ts turns it into a CofferError. */
 export interface Failure {
@@ -20,7 +21,14 @@ export interface Failure {
 }
 
 /** How to open a database: what of the options concerns the worker. */
-export type Opening = { readonly name: string } & Omit<OpenOptions, 'signal' | 'wasm' | 'worker'>
+export type Opening = { readonly name: string; readonly key?: PlainKey; readonly dictionary?: Uint8Array } & Omit<OpenOptions, 'compression' | 'key' | 'signal' | 'wasm' | 'worker'>
+
+/** The same way to open it, with another key or none. */
+export function rekeyed<T extends { readonly key?: PlainKey }>(opening: T, key: PlainKey | undefined): T {
+  const changed: T & { key?: PlainKey | undefined } = { ...opening }
+  delete changed.key
+  return key === undefined ? changed : { ...changed, key }
+}
 
 /** One statement with its parameters in wire form. */
 export interface Bound {
@@ -47,10 +55,14 @@ export type Call =
   | ({ readonly kind: 'batch'; readonly items: readonly Bound[]; readonly goOn: boolean } & Scope)
   | ({ readonly kind: 'iterate'; readonly rows: number } & Bound & Scope)
   | { readonly kind: 'next'; readonly cursor: number; readonly rows: number }
-  | ({ readonly kind: 'begin'; readonly isolation: Isolation; readonly readonly: boolean } & Scope)
+  | ({ readonly kind: 'begin'; readonly isolation: Isolation; readonly readonly: boolean; readonly at?: number | undefined } & Scope)
   | ({ readonly kind: 'end'; readonly commit: boolean } & Scope)
   /** `shown`: the fingerprint of the rows that an earlier leader sent last. */
   | ({ readonly kind: 'watch'; readonly watch: number; readonly shown?: bigint | undefined } & Bound)
+  /** What is rare, or takes long: verbs.ts. */
+  | ({ readonly kind: 'verb'; readonly verb: Verb } & Scope)
+  /** Instead of `open`, and like it the first: asked of a worker that is to do only this. */
+  | { readonly kind: 'admin'; readonly module: WebAssembly.Module; readonly admin: Admin }
   | { readonly kind: 'close' }
 
 /**
@@ -83,6 +95,8 @@ export interface Answers {
   readonly begin: undefined
   readonly end: undefined
   readonly watch: undefined
+  readonly verb: VerbAnswer
+  readonly admin: AdminAnswer
   readonly close: undefined
 }
 
@@ -97,6 +111,8 @@ export type Notice =
   /** A live query's last rows have been used: the next may come. */
   | { readonly notice: 'seen'; readonly watch: number }
   | { readonly notice: 'unwatch'; readonly watch: number }
+  /** The database has another key, or none: for the day when the worker opens it again. Comes alone. */
+  | { readonly notice: 'key'; readonly key?: PlainKey | undefined }
   /** The page knows of this term, and what follows is meant for it. */
   | { readonly notice: 'here'; readonly term: number }
   /** The page is put aside by the browser, and may come back. */

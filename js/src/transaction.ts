@@ -8,7 +8,10 @@ import { CofferError } from './error.js'
 import { WorkerQueries } from './queries.js'
 import type { Transaction, TransactionOptions } from './types.js'
 
-type Work<R> = (transaction: Transaction) => R | Promise<R>
+type Work<R> = (transaction: Transaction, id: number) => R | Promise<R>
+
+/** What the package itself can ask for as well: a kept commit to look at. */
+type Options = TransactionOptions & { readonly at?: number }
 
 class WorkerTransaction extends WorkerQueries implements Transaction {
   /** Nested transactions are savepoints, which cannot overlap: one begins when the last has ended. */
@@ -41,7 +44,7 @@ class WorkerTransaction extends WorkerQueries implements Transaction {
     await this.exec(`savepoint ${savepoint}`)
     const inner = new WorkerTransaction(this.#channel, this.#id, this.#flag, this.#depth + 1)
     try {
-      const result = await work(inner)
+      const result = await work(inner, this.#id)
       inner.over()
       await this.exec(`release ${savepoint}`)
       return result
@@ -57,7 +60,7 @@ class WorkerTransaction extends WorkerQueries implements Transaction {
 let last = 0
 
 /** Runs `work` in a transaction, again if another was first, or its leader went before it was committed. */
-export async function transact<R>(channel: Channel, work: Work<R>, options: TransactionOptions = {}): Promise<R> {
+export async function transact<R>(channel: Channel, work: Work<R>, options: Options = {}): Promise<R> {
   const { retries = 3 } = options
   const { losses } = channel
   for (let attempt = 0; ; attempt += 1) {
@@ -72,9 +75,9 @@ export async function transact<R>(channel: Channel, work: Work<R>, options: Tran
   }
 }
 
-async function once<R>(channel: Channel, work: Work<R>, { isolation = 'serializable', readonly = false, signal }: TransactionOptions): Promise<R> {
+async function once<R>(channel: Channel, work: Work<R>, { isolation = 'serializable', readonly = false, signal, at }: Options): Promise<R> {
   const id = ++last
-  await channel.call({ kind: 'begin', transaction: id, isolation, readonly }, { signal })
+  await channel.call({ kind: 'begin', transaction: id, isolation, readonly, at }, { signal })
   const raise = signal === undefined ? undefined : raised()
   const transaction = new WorkerTransaction(channel, id, raise?.flag, 1)
   let abort: (() => void) | undefined
@@ -91,7 +94,7 @@ async function once<R>(channel: Channel, work: Work<R>, { isolation = 'serializa
     given.catch(() => undefined)
     if (signal?.aborted === true) abort?.()
     else if (abort !== undefined) signal?.addEventListener('abort', abort, { once: true })
-    const result = await Promise.race([given, work(transaction)])
+    const result = await Promise.race([given, work(transaction, id)])
     transaction.over()
     committed = true
     await channel.call({ kind: 'end', transaction: id, commit: true })

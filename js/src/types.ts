@@ -23,11 +23,38 @@ export interface RunResult {
 /** Where the bytes of a database are kept. `auto` is OPFS where it works, else IndexedDB; `memory` is never chosen unasked. */
 export type Backend = 'auto' | 'opfs' | 'indexeddb' | 'memory'
 
-/** A key: words that a person remembers, 32 bytes that are one already, or what the caller's own unwrapping gave, with its wrapped form. */
-export type Key =
+/** A key that is one by itself. */
+export type PlainKey =
   | { readonly kind: 'passphrase'; readonly words: string }
   | { readonly kind: 'raw'; readonly bytes: Uint8Array }
   | { readonly kind: 'external'; readonly bytes: Uint8Array; readonly wrapped: Uint8Array }
+
+/** A key that the caller wraps and unwraps. The database has random bytes of its own as its key, and stores what `wrap` makes of them. */
+export interface Wrapping {
+  readonly kind: 'wrapped'
+  /** Gives the form to store, of 512 bytes at most. */
+  wrap(key: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /** Gives the key again; throws if this was wrapped by somebody else. */
+  unwrap(wrapped: Uint8Array): Uint8Array | Promise<Uint8Array>
+}
+
+/** A key. Make one with `passphrase`, `rawKey`, `webCryptoKey` or `wrappedBy`. */
+export type Key = PlainKey | Wrapping
+
+/** How a passphrase is stretched: Argon2id, hard on memory, or PBKDF2, which the browser does itself. */
+export type Kdf = 'argon2id' | 'pbkdf2'
+
+/** How a database is encrypted. */
+export type CipherName = 'aes-256-gcm' | 'chacha20-poly1305'
+
+/** How what is folded is compressed. */
+export interface Compression {
+  readonly codec: 'none' | 'rle' | 'lz4' | 'zstd' | 'gzip'
+  /** Of the codecs that have levels. */
+  readonly level?: number
+  /** A zstd dictionary for a new database; `auto` (default) leaves it to the engine. */
+  readonly dictionary?: 'auto' | Uint8Array
+}
 
 /** How to open a database. */
 export interface OpenOptions {
@@ -39,12 +66,14 @@ export interface OpenOptions {
   readonly readonly?: boolean
   /** What it is encrypted with; absent, a new database is not encrypted. */
   readonly key?: Key
-  /** How a new database's passphrase is stretched. Default: Argon2id. */
-  readonly kdf?: 'argon2id' | 'pbkdf2'
+  /** How the passphrase of a new database, or of a slot that is added, is stretched. Default: Argon2id. */
+  readonly kdf?: Kdf
   /** A new database's cipher. Default: AES-256-GCM. */
-  readonly cipher?: 'aes-256-gcm' | 'chacha20-poly1305'
+  readonly cipher?: CipherName
   /** A new database's codec for what is folded, with its level if any: `zstd:3` (default), `lz4`, `none`. */
   readonly codec?: string
+  /** The same with its parts named, and a dictionary. Goes before `codec`. */
+  readonly compression?: Compression
   /** A new database's page size in bytes: a power of two from 512 to 65536. Default: 8192. */
   readonly pageSize?: number
   /** SQLite's page cache in bytes. Default: 16 MiB. */
@@ -67,6 +96,205 @@ export interface About {
   readonly coffer: string
   /** Version of SQLite. */
   readonly sqlite: string
+}
+
+/** Where a call of the package itself finds its parts, and what ends it. */
+export type PartsOptions = Pick<OpenOptions, 'signal' | 'wasm' | 'worker'>
+
+/** A slot that a key opens. */
+export interface KeySlot {
+  readonly slot: number
+  readonly kind: 'raw' | 'argon2id' | 'pbkdf2' | 'external'
+}
+
+/** What can be told of a database or a backup without its key. */
+export interface Inspected {
+  readonly formatVersion: number
+  readonly pageSize: number
+  readonly encrypted: boolean
+  readonly cipher: CipherName | 'none'
+  /** The keys that open it; `wrapped` is what the user of an external key stored. */
+  readonly slots: readonly (KeySlot & { readonly wrapped?: Uint8Array })[]
+  /** Where it is; `file` for a backup. */
+  readonly backend: 'opfs' | 'indexeddb' | 'file'
+}
+
+/** How far something long is: bytes done, of about so many. */
+export interface Progress {
+  readonly done: number
+  readonly total: number
+}
+
+/** What everything long may be told. */
+export interface LongOptions {
+  /** Gives it up. The promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Hears how far it is. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+/** Coffer's own form, which is encrypted as the database is; a plain SQLite database; SQL that makes it again; a JSON object for each row. */
+export type BackupFormat = 'coffer' | 'sqlite' | 'sql' | 'jsonl'
+
+/** What takes a backup. A function is given the name that the file should have. */
+export type BackupTarget =
+  | WritableStream<Uint8Array<ArrayBuffer>>
+  | FileSystemFileHandle
+  | 'download'
+  | ((file: string) => BackupTarget | Promise<BackupTarget>)
+
+/** How to write a backup. */
+export interface BackupOptions extends LongOptions {
+  /** Only what came after this commit, which an earlier backup holds. For the format `coffer`. */
+  readonly since?: number
+  /** Default: `coffer`. */
+  readonly format?: BackupFormat
+  /** Packs the whole once more. Of use for `sql`, `jsonl` and `sqlite`. */
+  readonly compress?: 'gzip'
+}
+
+/** What a backup holds. */
+export interface BackupResult {
+  /** The commit in it: what the next may begin `since`. */
+  readonly commit: number
+  readonly bytes: number
+  /** The name that the file should have. */
+  readonly file: string
+}
+
+/** Something that holds a backup, packed or not. */
+export type BackupSource = Blob | ReadableStream<Uint8Array>
+
+/** How to bring back a backup. */
+export interface RestoreOptions extends LongOptions {
+  /** Opens the backup, if it is encrypted. */
+  readonly key?: Key
+}
+
+/** How to make a database of a backup. */
+export interface RestoreIntoOptions extends RestoreOptions, Omit<OpenOptions, 'create' | 'key' | 'pageSize' | 'readonly' | 'signal'> {
+  /** Replaces the contents of a database that is there. Default: false, which rejects with `exists`. */
+  readonly overwrite?: boolean
+}
+
+/** Where backups are kept. */
+export interface BackupFolder {
+  /** Somewhere to write a file of this name. */
+  create(name: string): BackupTarget | Promise<BackupTarget>
+  /** The names that are there. */
+  list(): Promise<readonly string[]>
+  remove(name: string): Promise<void>
+}
+
+/** What tells the time, and when it is over: for tests. */
+export interface Clock {
+  now(): number
+  /** Runs `work` so many milliseconds later; returns what prevents it. */
+  after(ms: number, work: () => void): () => void
+}
+
+/** How to take backups again and again. */
+export interface BackupsOptions extends Pick<BackupOptions, 'compress' | 'format'> {
+  /** Milliseconds from the end of one to the next. */
+  readonly every: number
+  /** Takes the first at once instead of after `every`. */
+  readonly immediately?: boolean
+  /** How many files at most, and of what age in milliseconds at most, are kept besides the newest. Default: all. */
+  readonly keep?: { readonly files?: number; readonly age?: number }
+  /** Takes none if nothing was committed since the last. Default: true. */
+  readonly skipUnchanged?: boolean
+  /** Where they go. */
+  readonly target: FileSystemDirectoryHandle | BackupFolder
+  readonly onSuccess?: (result: BackupResult) => void
+  readonly onError?: (error: unknown) => void
+  /** After a failure: `first` milliseconds (default: 10 s, or `every`), each time `factor` (2) as long, at `most` `every`. */
+  readonly backoff?: { readonly first?: number; readonly factor?: number; readonly most?: number }
+  readonly clock?: Clock
+}
+
+/** Backups that are being taken. */
+export interface Backups {
+  /** Takes one now, unless nothing changed. Resolves when it is done; failures go to `onError`. */
+  now(): Promise<void>
+  /** Takes no more; one that is being taken is given up. */
+  stop(): Promise<void>
+}
+
+/** What verifying found. */
+export interface Verified {
+  readonly ok: boolean
+  /** Records that were opened. */
+  readonly records: number
+  /** What is damaged. */
+  readonly damage: readonly string[]
+  /** Pages of the newest state that cannot be read because of it. */
+  readonly pagesLost: readonly number[]
+}
+
+/** What a database takes on disk, as `select * from storage_info` has it. */
+export interface StorageInfo {
+  readonly page_count: number
+  readonly used_pages: number
+  readonly free_pages: number
+  readonly page_size: number
+  readonly stored_bytes: number
+  readonly logical_bytes: number
+  readonly compression_ratio: number
+  readonly wal_size: number
+  readonly wal_frames: number
+  readonly segments: number
+  readonly dead_bytes: number
+  readonly write_amplification: number
+  readonly last_checkpoint: number
+  readonly last_commit_id: number
+  readonly codec: string
+  readonly cipher: string
+  readonly key_epoch: number
+  readonly dictionary_bytes: number
+  readonly backend: string
+}
+
+/** What a database takes in memory, as `select * from memory_stats` has it. */
+export interface MemoryStats {
+  readonly page_cache_used: number
+  readonly page_cache_max: number
+  readonly decoded_cache_used: number
+  readonly row_store_used: number
+  readonly page_table_used: number
+  readonly wal_size: number
+  readonly sqlite_used: number
+  readonly wasm_heap: number
+  readonly total_memory: number
+}
+
+/** The keys of an encrypted database. */
+export interface Keys {
+  /** The slots, each of which one key opens. */
+  list(): Promise<KeySlot[]>
+  /** Lets another key open the database. Gives its slot. */
+  add(key: Key): Promise<number>
+  /** Removes a slot; its key opens nothing any more. The last one stays. */
+  remove(slot: number): Promise<void>
+  /** Replaces one key by another. No page is rewritten. Gives the slot. */
+  change(old: Key, next: Key): Promise<number>
+  /** Encrypts everything anew under fresh keys. `keys` has one for every slot; default: the one that the database was opened with. */
+  rotate(options?: LongOptions & { readonly keys?: readonly Key[] }): Promise<void>
+}
+
+/** A commit that is kept, to be read for as long as it is: the reading half of a database. */
+export interface View extends Pick<Queries, 'get' | 'iterate' | 'query' | 'sql'> {
+  readonly commit: number
+  /** Lets go of the commit: compaction may drop what only it had. */
+  release(): Promise<void>
+}
+
+/** What a SQL function takes and gives. */
+export type SqlFunction = (...values: SqlValue[]) => SqlValue | boolean | undefined
+
+/** How a SQL function behaves. */
+export interface FunctionOptions {
+  /** Gives the same for the same values, so that SQLite may call it less, and use it in an index. Default: false. */
+  readonly deterministic?: boolean
 }
 
 /** What went wrong, as a name a program can act on. */
@@ -266,6 +494,44 @@ export interface Database extends Queries {
    * at once make one call; the last state is never missed. Returns what ends it.
    */
   live<T extends object = Row>(sql: string, parameters: SqlParameters, listener: (rows: T[]) => void | Promise<void>, options?: LiveOptions): () => void
+  /** Makes every commit so far durable, whatever the durability it was made with. */
+  flush(): Promise<void>
+  /**
+   * Gives SQL a function, which runs in the worker: an address of a module that exports it as its default, or a function that uses nothing
+   * from around it, since only its source text travels.
+   */
+  function(name: string, source: SqlFunction | URL, options?: FunctionOptions): Promise<void>
+  /** Writes a backup, a share at a time: commits and queries go on, and none of them is in it. */
+  backup(target: BackupTarget, options?: BackupOptions): Promise<BackupResult>
+  /** Replaces the contents, in one commit, by a backup's: a full one, or one with the increments that continue it. Gives the commit. */
+  restore(backup: BackupSource | readonly BackupSource[], options?: RestoreOptions): Promise<number>
+  /** Takes backups again and again. */
+  backups(options: BackupsOptions): Backups
+  /** Replaces the contents, in one commit, by a plain SQLite database. Gives the commit. */
+  import(file: BackupSource, options?: LongOptions): Promise<number>
+  /** The contents as a plain SQLite database. */
+  export(options?: LongOptions): Promise<Blob>
+  /** Folds what is in logs; `truncate` gives back their space as well. Default: `passive`. */
+  checkpoint(mode?: 'passive' | 'full' | 'truncate', options?: LongOptions): Promise<void>
+  /** Gives back the space of what is not used any more; with `budgetBytes`, does only so much of what is due. */
+  compact(options?: LongOptions & { readonly budgetBytes?: number }): Promise<void>
+  /** Reads all that is stored and says what is damaged. */
+  verify(options?: LongOptions): Promise<Verified>
+  readonly keys: Keys
+  /** Encrypts a database that is not. */
+  encrypt(key: Key, options?: LongOptions & { readonly cipher?: CipherName }): Promise<void>
+  /** Stores the database in the clear from now on. */
+  decrypt(options?: LongOptions): Promise<void>
+  storageInfo(): Promise<StorageInfo>
+  memoryStats(): Promise<MemoryStats>
+  /** Keeps the newest commit, until it is released, and gives a view of it. */
+  snapshot(): Promise<View>
+  /** A view of a kept commit. What it is asked rejects with `no_such_commit` if it is not kept. */
+  at(commit: number): View
+  /** Asks the browser not to clear this site's data when it needs room. False if it declines. */
+  persist(): Promise<boolean>
+  /** Bytes that this site uses, and may use. */
+  estimate(): Promise<StorageEstimate>
   /** Listens to an event. Returns what ends it. */
   on<E extends keyof DatabaseEvents>(event: E, listener: (detail: DatabaseEvents[E]) => void): () => void
   /** Waits for what was asked before, then ends the worker. Closing twice is allowed. */

@@ -5,6 +5,7 @@
 import { encodeError } from './error.js'
 import { start } from './host.js'
 import type { FromWorker, Request, ToWorker } from './protocol.js'
+import { administer } from './worker/admin.js'
 import { probe } from './worker/cancel.js'
 import { Tab } from './worker/tab.js'
 
@@ -29,8 +30,19 @@ async function open({ id, module, probe: flag, client, ...opening }: Request & {
   }
 }
 
+async function serve({ id, module, admin }: Request & { kind: 'admin' }): Promise<void> {
+  try {
+    start(module, (message) => send([{ event: 'lost', message }]))
+    send([{ id, ok: true, answer: await administer(admin) }])
+  } catch (error) {
+    const failure = encodeError(error)
+    send([failure.code === 'worker_lost' ? { event: 'lost', message: failure.message } : { id, ok: false, failure }])
+  }
+}
+
 scope.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
   const [first] = data
   if (tab !== undefined) tab.take(data)
   else if (first !== undefined && 'kind' in first && first.kind === 'open') void open(first)
+  else if (first !== undefined && 'kind' in first && first.kind === 'admin') void serve(first)
 }

@@ -23,6 +23,8 @@ export interface Transaction {
   readonly connection: Connection
   readonly writes: boolean
   readonly number: number | undefined
+  /** The kept commit that it looks at. */
+  readonly at?: number | undefined
 }
 
 /** A cursor that is open. */
@@ -128,6 +130,7 @@ export function buffers(messages: readonly Message[]): Transferable[] {
     const { rows } = 'rows' in message ? message : { rows: 'answer' in message ? message.answer : undefined }
     if (rows instanceof Uint8Array) found.push(rows.buffer)
     else if (typeof rows === 'object' && 'cursor' in rows) found.push(rows.rows.buffer)
+    else if (typeof rows === 'object' && 'output' in rows) found.push(rows.output.buffer)
   }
   return found
 }

@@ -181,6 +181,19 @@ export async function existsInIndexed(name: string): Promise<boolean> {
   return (length ?? 0) > 0
 }
 
+/** The root of a database, read beside whoever has it open. */
+export async function rootInIndexed(name: string): Promise<Blob | undefined> {
+  const db = await opened(prefix + name, false)
+  if (db === undefined) return undefined
+  const transaction = db.transaction(['files', 'chunks'])
+  const [length, chunks] = await Promise.all([
+    answer(transaction.objectStore('files').get('manifest')) as Promise<number | undefined>,
+    answer(transaction.objectStore('chunks').getAll(partsOf('manifest', 0))) as Promise<Uint8Array<ArrayBuffer>[]>,
+  ])
+  db.close()
+  return length === undefined || length === 0 ? undefined : new Blob(chunks.map((chunk) => whole(chunk))).slice(0, length)
+}
+
 /** Removes a database and all its files. */
 export async function removeFromIndexed(name: string): Promise<void> {
   await answer(indexedDB.deleteDatabase(prefix + name))

@@ -8,12 +8,14 @@
 // I2  Nothing that was committed is acknowledged before `settle` has resolved. One flush does for all commits since the last.
 // I3  Opening and removing of files happen one after another, in `#files`, while calls of the engine go on.
 
-import { Database, Files } from '../../wasm/coffer_web.js'
-import { CofferError } from '../error.js'
+import { Database, Files, inspect } from '../../wasm/coffer_web.js'
+import { CofferError, encodeError } from '../error.js'
 import type { Opening } from '../protocol.js'
+import type { Root, Secret } from '../verbs.js'
 import type { Directory, OpenFile } from './directory.js'
 import { takeLock } from './lock.js'
 import { findPlace, listPlaces, removeFromPlaces } from './places.js'
+import { attempts, fresh, using } from './secrets.js'
 
 /** How long opening waits for another user of the database to go. */
 const waitMs = 3500
@@ -56,7 +58,7 @@ export class Keeper {
       const files = new OpenFiles(directory)
       try {
         await files.openAll()
-        const database = await files.repeat(() => engine(opening, files))
+        const database = await opened(opening, files)
         const keeper = new Keeper(opening, database, files, free, report)
         keeper.idle()
         return keeper
@@ -102,8 +104,14 @@ export class Keeper {
     return this.directory.settle()
   }
 
+  /** What is known of the database without its key. */
+  root(): Root {
+    return inspect(this.#files.engine, undefined) as Root
+  }
+
   /** Runs one of the database's own verbs that may need files, until it has them. */
   async run<T>(verb: (database: Database) => T): Promise<T> {
+    await this.#files.prepareNext(this.database.nextFiles())
     const result = await this.#files.repeat(() => verb(this.database))
     await this.flush()
     this.idle()
@@ -164,13 +172,41 @@ function notFound(name: string): CofferError {
   return new CofferError('not_found', `there is no database ${name}; open it without create: 'never' and readonly to make it`)
 }
 
-function engine(opening: Opening, files: OpenFiles): Database {
-  const { kind, secret, wrapped } = secretOf(opening)
+/** Opens the engine with whatever of the key WebCrypto can prepare for it. */
+async function opened(opening: Opening, files: OpenFiles): Promise<Database> {
+  const { key } = opening
+  if (key?.kind !== 'passphrase') return files.repeat(() => engine(opening, files))
+  const words: Secret = { kind: key.kind, bytes: new TextEncoder().encode(key.words) }
+  const prepared = await candidates(opening, files, words)
+  return using([words, ...prepared], async () => {
+    for (let index = 0; ; index += 1) {
+      try {
+        return await files.repeat(() => engine(opening, files, prepared[index]))
+      } catch (error) {
+        if (index >= prepared.length - 1 || encodeError(error).code !== 'wrong_key') throw error
+      }
+    }
+  })
+}
+
+async function candidates(opening: Opening, files: OpenFiles, words: Secret): Promise<Secret[]> {
+  let root
+  try {
+    root = inspect(files.engine, undefined) as Root
+  } catch {
+    // There is none yet, or what is there is the engine's to complain about.
+    return [await fresh(words, opening.kdf)]
+  }
+  return attempts(words, root.slots)
+}
+
+function engine(opening: Opening, files: OpenFiles, prepared?: Secret): Database {
+  const { kind, secret, wrapped } = prepared === undefined ? secretOf(opening) : { kind: prepared.kind, secret: prepared.bytes, wrapped: prepared.more }
   const options = {
     backend: files.directory.place,
     clusterBytes: files.directory.clusterBytes,
     keyKind: kind,
-    ...Object.fromEntries((['create', 'readonly', 'kdf', 'cipher', 'codec', 'pageSize', 'cacheBytes'] as const).flatMap((field) => (opening[field] === undefined ? [] : [[field, opening[field]]]))),
+    ...Object.fromEntries((['create', 'readonly', 'kdf', 'cipher', 'codec', 'pageSize', 'cacheBytes', 'dictionary'] as const).flatMap((field) => (opening[field] === undefined ? [] : [[field, opening[field]]]))),
   }
   return Database.open(opening.name, files.engine, options, secret, wrapped)
 }

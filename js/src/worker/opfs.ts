@@ -98,6 +98,14 @@ export async function existsInOpfs(name: string): Promise<boolean> {
   return found !== undefined && (await hasRoot(found))
 }
 
+/** The root of a database, read beside whoever has it open. */
+export async function rootInOpfs(name: string): Promise<Blob | undefined> {
+  const all = await databases(false)
+  const found = all === undefined ? undefined : await child(all, folderName(name), false)
+  if (found === undefined || !(await hasRoot(found))) return undefined
+  return (await found.getFileHandle('manifest')).getFile()
+}
+
 /** Removes a database and all its files. */
 export async function removeFromOpfs(name: string): Promise<void> {
   const all = await databases(false)

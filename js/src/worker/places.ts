@@ -3,9 +3,9 @@
 import { CofferError } from '../error.js'
 import { errorName } from './directory.js'
 import type { Directory, Place } from './directory.js'
-import { IndexedDirectory, existsInIndexed, listIndexed, removeFromIndexed } from './indexeddb.js'
+import { IndexedDirectory, existsInIndexed, listIndexed, removeFromIndexed, rootInIndexed } from './indexeddb.js'
 import { MemoryDirectory } from './memory.js'
-import { OpfsDirectory, existsInOpfs, hasOpfs, listOpfs, removeFromOpfs } from './opfs.js'
+import { OpfsDirectory, existsInOpfs, hasOpfs, listOpfs, removeFromOpfs, rootInOpfs } from './opfs.js'
 
 /** The folder of a database in the place asked for; undefined if it is not there and is not to be made. */
 export async function findPlace(name: string, backend: Place | 'auto', create: boolean): Promise<Directory | undefined> {
@@ -83,6 +83,17 @@ async function probe(): Promise<boolean> {
 
 function unusable(what: string, cause: unknown): CofferError {
   return new CofferError('unsupported', `this window cannot use ${what} (${String(cause)}); leave private browsing, or allow site data`, { cause })
+}
+
+/** The bytes of a database's root, read without its lock, and where it is; undefined if it is not there. */
+export async function findRoot(name: string, backend: string): Promise<{ manifest: Blob; place: Place } | undefined> {
+  if (backend !== 'indexeddb' && hasOpfs()) {
+    const manifest = await rootInOpfs(name).catch(() => undefined)
+    if (manifest !== undefined) return { manifest, place: 'opfs' }
+  }
+  if (backend === 'opfs' || typeof indexedDB === 'undefined') return undefined
+  const manifest = await rootInIndexed(name)
+  return manifest === undefined ? undefined : { manifest, place: 'indexeddb' }
 }
 
 /** The names of all databases of this origin. */

@@ -18,6 +18,7 @@ import { fingerprint } from '../../wasm/coffer_web.js'
 import { CofferError, decodeError, encodeError } from '../error.js'
 import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Reply, Request, ToWorker } from '../protocol.js'
 import type { BatchItem, RunResult, StatementInfo } from '../types.js'
+import type { Verb, VerbAnswer } from '../verbs.js'
 import { interruptible } from './cancel.js'
 import { Client } from './client.js'
 import type { Caller, Transaction } from './client.js'
@@ -32,6 +33,12 @@ export interface Engine {
   settle(durability: 'strict' | 'relaxed'): Promise<void> | undefined
   /** Opens the files that a call lacked that failed with `not_ready`. */
   prepare(): Promise<void>
+  /** Carries out a verb for a client; `replaced` hears that it has replaced the contents. */
+  verb(verb: Verb, owner: Client, replaced: () => void): Promise<VerbAnswer>
+  /** Gives SQL a function; fails with `not_ready` until it is loaded. */
+  define(verb: Verb & { do: 'function' }): void
+  /** Drops what a client has begun. */
+  leave(owner: Client): void
   /** The newest commit. */
   head(): bigint
   /** The last commit that a request made. */
@@ -123,6 +130,7 @@ export class Session {
   dismiss(client: Client): void {
     if (!this.#clients.delete(client)) return
     client.gone = true
+    this.#engine.leave(client)
     const others = (task: Task): boolean => task.client !== client
     this.#queue = this.#queue.filter(others)
     this.#blocked = this.#blocked.filter(others)
@@ -205,7 +213,7 @@ export class Session {
         return true
       }
       if (answer instanceof Promise) {
-        answer.then(() => client.say({ id, ok: true, answer: undefined }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#flush())
+        answer.then((value) => client.say({ id, ok: true, answer: value as VerbAnswer }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#flush())
         return true
       }
       const reply: Reply = { id, ok: true, answer: answer as Answer }
@@ -383,6 +391,8 @@ export class Session {
         if (watch !== undefined) watch.unseen = false
         return
       }
+      case 'key':
+        return
       case 'unwatch':
         client.watches.delete(notice.watch)
         return
@@ -404,7 +414,8 @@ export class Session {
     return reader
   }
 
-  #giveBack(reader: Connection): void {
+  #giveBack(reader: Connection, at?: number): void {
+    if (at !== undefined) reader.exec('pragma read_at = 0')
     if (this.#dead) return
     this.#lent -= 1
     if (!reader.autocommit()) reader.exec('rollback')
@@ -454,6 +465,16 @@ export class Session {
         return this.#next(client, call.cursor, call.rows)
       case 'watch':
         return this.#watch(client, call)
+      case 'verb':
+        // One that replaces everything does so while its caller has the turn to write.
+        if (call.transaction !== undefined) this.#transaction(client, call.transaction)
+        if (call.verb.do === 'function') {
+          this.#engine.define(call.verb)
+          return undefined
+        }
+        return this.#engine.verb(call.verb, client, () => this.#changed([schema]))
+      case 'admin':
+        throw new CofferError('closed', 'the worker has a database open')
       case 'close':
         // What was asked before is done first; a transaction that never ends is rolled back when its time is up.
         return client.transactions.size > 0 || this.#blocked.some((task) => task.client === client) ? blocked : this.#closeFor(client)
@@ -528,7 +549,7 @@ export class Session {
     if (open.transaction === undefined) this.#giveBack(open.connection)
   }
 
-  #begin(client: Client, { transaction: number = 0, isolation, readonly: reads }: Extract<Call, { kind: 'begin' }>): undefined | typeof blocked {
+  #begin(client: Client, { transaction: number = 0, isolation, readonly: reads, at }: Extract<Call, { kind: 'begin' }>): undefined | typeof blocked {
     const readonly = reads || client.caller.readonly
     if (!readonly && this.#turn !== undefined) return blocked
     const connection = readonly ? this.#borrow() : this.#writer
@@ -536,14 +557,15 @@ export class Session {
     try {
       if (readonly) {
         connection.exec(`pragma isolation_level = '${isolation === 'read committed' ? isolation : 'serializable'}'`)
+        if (at !== undefined) connection.exec(`pragma read_at = ${at}`)
         // The read is what takes the snapshot.
         connection.exec(`begin; select 1 from ${schema}`)
       } else connection.exec('begin immediate')
     } catch (error) {
-      if (readonly) this.#giveBack(connection)
+      if (readonly) this.#giveBack(connection, at)
       throw error
     }
-    const transaction = { client, connection, writes: !readonly, number }
+    const transaction = { client, connection, writes: !readonly, number, at }
     client.transactions.set(number, transaction)
     if (!readonly) this.#turn = transaction
     return undefined
@@ -555,7 +577,7 @@ export class Session {
     this.#finish(open, commit)
   }
 
-  #finish({ client, connection, writes, number }: Transaction, commit: boolean): void {
+  #finish({ client, connection, writes, number, at }: Transaction, commit: boolean): void {
     const gone = connection.autocommit()
     for (const [id, cursor] of client.cursors) if (cursor.transaction === number) this.#release(client, id)
     try {
@@ -567,7 +589,7 @@ export class Session {
     } finally {
       client.transactions.delete(number ?? 0)
       if (writes) this.#turn = undefined
-      else this.#giveBack(connection)
+      else this.#giveBack(connection, at)
       this.#unblock()
     }
   }

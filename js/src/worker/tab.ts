@@ -14,6 +14,7 @@ import { openDatabase } from '../host.js'
 import type { OpenDatabase } from '../host.js'
 import { clientName, lockName } from '../names.js'
 import type { ClientId, Failure, FromWorker, Joined, Opening, ToWorker } from '../protocol.js'
+import { rekeyed } from '../protocol.js'
 import type { Leader } from '../types.js'
 import { Client, buffers } from './client.js'
 import type { Caller } from './client.js'
@@ -98,6 +99,10 @@ export class Tab {
   take(messages: ToWorker): void {
     const [first] = messages
     if (first !== undefined && 'notice' in first) {
+      if (first.notice === 'key') {
+        this.#opening = rekeyed(this.#opening, first.key)
+        return
+      }
       if (first.notice === 'here') this.#here = first.term === this.#term
       else if (first.notice === 'away' || first.notice === 'back') {
         this.#here = false

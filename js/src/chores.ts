@@ -1,0 +1,62 @@
+// Long verbs, as the page drives them: begun, stepped until they are done, dropped whatever happens.
+
+import type { Channel } from './channel.js'
+import { CofferError } from './error.js'
+import type { LongOptions, Progress } from './types.js'
+import type { ChoreCall, ChoreState, Verb, VerbAnswer } from './verbs.js'
+
+/** How long to leave one alone that cannot go on. */
+const pauseMs = 25
+
+/** What else a long verb may need. */
+export interface ChoreOptions extends LongOptions {
+  /** The transaction in which it runs. */
+  readonly transaction?: number
+  /** Takes what it makes. The next step waits for it. */
+  readonly take?: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>
+}
+
+/** Asks for a verb. */
+export function ask(channel: Channel, verb: Verb, transaction?: number): Promise<VerbAnswer> {
+  return channel.call({ kind: 'verb', verb, transaction })
+}
+
+/** Carries a long verb through. One that makes nothing on the way is begun again by whoever leads next. */
+export async function carry(channel: Channel, call: ChoreCall, options: ChoreOptions = {}): Promise<ChoreState> {
+  for (;;) {
+    const { joins } = channel
+    try {
+      return await once(channel, call, options)
+    } catch (error) {
+      if (!(error instanceof CofferError && error.code === 'aborted') || channel.joins === joins) throw error
+      if (options.take !== undefined || options.transaction !== undefined) {
+        throw new CofferError('worker_lost', 'the worker that had this in hand is gone; begin it again', { cause: error, detail: { committed: false } })
+      }
+    }
+  }
+}
+
+async function once(channel: Channel, call: ChoreCall, { signal, onProgress, transaction, take }: ChoreOptions): Promise<ChoreState> {
+  signal?.throwIfAborted()
+  const chore = (await ask(channel, { do: 'begin', chore: call }, transaction)) as number
+  const step = (): Promise<ChoreState> => ask(channel, { do: 'step', chore }, transaction) as Promise<ChoreState>
+  try {
+    let coming = step()
+    for (;;) {
+      signal?.throwIfAborted()
+      const state = await coming
+      // The next is made while this one is used.
+      if (state.waiting) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      if (!state.finished) (coming = step()).catch(() => undefined)
+      if (state.output !== undefined) await take?.(state.output)
+      onProgress?.(progressOf(state))
+      if (state.finished) return state
+    }
+  } finally {
+    ask(channel, { do: 'drop', chore }).catch(() => undefined)
+  }
+}
+
+function progressOf({ done, total }: ChoreState): Progress {
+  return { done, total }
+}

@@ -1,0 +1,21 @@
+// SQL functions, as the page keeps them: the worker that runs them may be replaced, or another tab's.
+
+import type { Channel } from './channel.js'
+import type { FunctionOptions, SqlFunction } from './types.js'
+
+/** Gives SQL a function, in every worker that will lead. */
+export async function define(channel: Channel, name: string, source: SqlFunction | URL, { deterministic = false }: FunctionOptions = {}): Promise<void> {
+  if (typeof source !== 'function' && !(source instanceof URL)) throw new TypeError('a SQL function is a function, or the URL of a module')
+  // A module is what a worker can load without `eval`, which policies of careful sites forbid. Its address is kept for the next worker.
+  const module = source instanceof URL ? source.href : URL.createObjectURL(new Blob([`export default (${sourceOf(source)})`], { type: 'text/javascript' }))
+  const call = { kind: 'verb', verb: { do: 'function', name, module, deterministic } } as const
+  await channel.call(call)
+  channel.ahead(name.toLowerCase(), call)
+}
+
+/** A method's text is no expression by itself. */
+function sourceOf(source: SqlFunction): string {
+  const text = Function.prototype.toString.call(source)
+  if (text.includes('[native code]')) throw new TypeError('a built-in or bound function has no source; wrap it: (value) => f(value)')
+  return /^(?:async\s+)?(?:function\b|\(|[\w$]+\s*=>)/.test(text) ? text : `({ ${text} }).${source.name}`
+}

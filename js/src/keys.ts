@@ -1,0 +1,97 @@
+// Keys on the page: making them, and getting their bytes ready for the worker.
+//
+// K3  The bytes of a wrapped key exist here only between its unwrapping and the message that takes them to the worker.
+
+import { CofferError } from './error.js'
+import type { Key, PlainKey, Wrapping } from './types.js'
+import type { Root, Secret } from './verbs.js'
+
+const keyBytes = 32
+
+/** Words that a person remembers. */
+export function passphrase(words: string): Key {
+  if (words === '') throw new TypeError('a passphrase has at least one letter')
+  return { kind: 'passphrase', words }
+}
+
+/** 32 random bytes that are a key already. */
+export function rawKey(bytes: Uint8Array): Key {
+  if (bytes.length !== keyBytes) throw new TypeError(`a key has ${keyBytes} bytes, and not ${bytes.length}`)
+  return { kind: 'raw', bytes }
+}
+
+/** A key that the caller wraps and unwraps: with hardware, a passkey, a server. The database stores the wrapped form, at most 512 bytes. */
+export function wrappedBy(wrapping: Omit<Wrapping, 'kind'>): Key {
+  return { kind: 'wrapped', ...wrapping }
+}
+
+/** A WebCrypto key for AES-GCM or AES-KW, which may be one that cannot be exported: it wraps the database's own random key. */
+export function webCryptoKey(key: CryptoKey): Key {
+  const { name } = key.algorithm
+  const usable = (first: KeyUsage, second: KeyUsage): boolean => key.usages.includes(first) && key.usages.includes(second)
+  const { subtle } = crypto
+  if (name === 'AES-GCM' && usable('encrypt', 'decrypt')) {
+    return wrappedBy({
+      wrap: async (bytes) => sealed((iv) => subtle.encrypt({ name, iv }, key, own(bytes))),
+      unwrap: async (wrapped) => new Uint8Array(await subtle.decrypt({ name, iv: own(wrapped.subarray(0, ivBytes)) }, key, own(wrapped.subarray(ivBytes)))),
+    })
+  }
+  if ((name !== 'AES-GCM' && name !== 'AES-KW') || !usable('wrapKey', 'unwrapKey')) {
+    throw new TypeError('a CryptoKey for a database is AES-GCM with the usages encrypt and decrypt, or AES-GCM or AES-KW with wrapKey and unwrapKey')
+  }
+  const inner = 'AES-GCM'
+  const unwrapped = async (wrapped: Uint8Array, how: string | AesGcmParams): Promise<Uint8Array> =>
+    new Uint8Array(await subtle.exportKey('raw', await subtle.unwrapKey('raw', own(wrapped), key, how, inner, true, ['encrypt'])))
+  const wrap = async (bytes: Uint8Array, how: string | AesGcmParams): Promise<ArrayBuffer> =>
+    subtle.wrapKey('raw', await subtle.importKey('raw', own(bytes), inner, true, ['encrypt']), key, how)
+  return name === 'AES-KW'
+    ? wrappedBy({ wrap: async (bytes) => new Uint8Array(await wrap(bytes, name)), unwrap: (wrapped) => unwrapped(wrapped, name) })
+    : wrappedBy({
+        wrap: (bytes) => sealed((iv) => wrap(bytes, { name, iv })),
+        unwrap: (wrapped) => unwrapped(wrapped.subarray(ivBytes), { name, iv: own(wrapped.subarray(0, ivBytes)) }),
+      })
+}
+
+const ivBytes = 12
+
+async function sealed(seal: (iv: Uint8Array<ArrayBuffer>) => Promise<ArrayBuffer>): Promise<Uint8Array> {
+  const iv = crypto.getRandomValues(new Uint8Array(ivBytes))
+  const sealed = await seal(iv)
+  const whole = new Uint8Array(ivBytes + sealed.byteLength)
+  whole.set(iv)
+  whole.set(new Uint8Array(sealed), ivBytes)
+  return whole
+}
+
+function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
+}
+
+/** A key for a new slot: a wrapped one gets fresh bytes. */
+export async function plainOfNew(key: Key): Promise<PlainKey> {
+  if (key.kind !== 'wrapped') return key
+  const bytes = crypto.getRandomValues(new Uint8Array(keyBytes))
+  return { kind: 'external', bytes, wrapped: own(await key.wrap(bytes)) }
+}
+
+/** A key for a database that has these slots. */
+export async function plainOf(key: Key, slots: Root['slots']): Promise<PlainKey> {
+  if (key.kind !== 'wrapped') return key
+  let cause: unknown
+  for (const { kind, parameters } of slots) {
+    if (kind !== 'external') continue
+    try {
+      return { kind: 'external', bytes: own(await key.unwrap(own(parameters))), wrapped: parameters }
+    } catch (error) {
+      cause = error
+    }
+  }
+  // Where the unwrapping failed, its reason says more than ours.
+  throw new CofferError('wrong_key', cause === undefined ? 'no key of this database was wrapped by its user; open it with another key' : `the key could not be unwrapped: ${cause instanceof Error ? cause.message : 'its unwrapping failed'}`, { cause })
+}
+
+/** A copy for the worker, which wipes it. */
+export function secretOf(key: PlainKey): Secret {
+  if (key.kind === 'passphrase') return { kind: key.kind, bytes: new TextEncoder().encode(key.words) }
+  return { kind: key.kind, bytes: own(key.bytes), ...(key.kind === 'external' && { more: key.wrapped }) }
+}

@@ -1,0 +1,34 @@
+// What is asked of a worker that has no database open: which there are, what one is, and away with one.
+
+import { Files, inspect } from '../../wasm/coffer_web.js'
+import { CofferError } from '../error.js'
+import type { Admin, AdminAnswer, Root } from '../verbs.js'
+import { BlobFile } from './blob.js'
+import { destroy, list } from './keeper.js'
+import { findRoot } from './places.js'
+
+export async function administer(call: Admin): Promise<AdminAnswer> {
+  switch (call.do) {
+    case 'list':
+      return list()
+    case 'destroy':
+      await destroy(call.name)
+      return undefined
+    case 'inspect': {
+      const found = await findRoot(call.name, call.backend ?? 'auto')
+      if (found === undefined) throw new CofferError('not_found', `there is no database ${call.name}`)
+      return inspected(found.manifest, found.place, 'manifest')
+    }
+    case 'inspectFile':
+      return inspected(call.file, 'file', undefined)
+    default:
+      return call satisfies never
+  }
+}
+
+function inspected(blob: Blob, backend: string, root: 'manifest' | undefined): Root {
+  const files = new Files()
+  const name = root ?? 'backup'
+  files.put(name, new BlobFile(blob))
+  return { ...(inspect(files, root === undefined ? name : undefined) as Omit<Root, 'backend'>), backend }
+}
