@@ -7,7 +7,7 @@
 //     transaction or a cursor of the one that is gone fails instead, since these are gone with it.
 
 import { CofferError, decodeError, encodeError } from './error.js'
-import { clientName } from './names.js'
+import { clientName, reopening } from './names.js'
 import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
 import { rekeyed } from './protocol.js'
 import type { Leader, PlainKey } from './types.js'
@@ -94,7 +94,7 @@ export class Channel {
   /** Starts a worker and has it open the database. Comes before any call. */
   async open(plan: Plan): Promise<Answers['open']> {
     const answer = await this.#launch(plan)
-    this.#plan = { ...plan, create: 'never' }
+    this.#plan = reopening(plan)
     this.#join(answer, false)
     return answer
   }

@@ -1,6 +1,6 @@
-// What locks and channels are called.
+// What a page and its workers have to agree on without telling each other: names of locks and channels, and how to open once more.
 
-import type { ClientId } from './protocol.js'
+import type { ClientId, Opening } from './protocol.js'
 
 /** A database's lock, and the channel on which its workers find each other. */
 export function lockName(database: string): string {
@@ -10,4 +10,9 @@ export function lockName(database: string): string {
 /** The lock that a client's worker holds while it is there, and the channel between it and the leader. */
 export function clientName(database: string, [high, low]: ClientId): string {
   return `${lockName(database)}/client/${high.toString(16)}-${low.toString(16)}`
+}
+
+/** How to open what was open before: it is there by then, unless its worker died before anything was stored. */
+export function reopening<O extends Pick<Opening, 'create'>>(opening: O): O {
+  return opening.create === 'new' ? { ...opening, create: 'if_missing' } : opening
 }

@@ -17,16 +17,34 @@ function send(messages: FromWorker, transfer: Transferable[] = []): void {
   scope.postMessage(messages, transfer)
 }
 
+/** What a panic said before the trap, which itself says nothing. */
+let panic: string | undefined
+
+/** The engine cannot be trusted any more. */
+function lost(message: string): void {
+  send([{ event: 'lost', message: panic ?? message }])
+}
+
+/** Something failed that nobody waits for. */
+function report(error: unknown): void {
+  const failure = encodeError(error)
+  if (failure.code === 'worker_lost') lost(failure.message)
+  else send([{ event: 'error', failure }])
+}
+
 async function open({ id, module, probe: flag, client, ...opening }: Request & { kind: 'open' }): Promise<void> {
   try {
-    const about = start(module, (message) => send([{ event: 'lost', message }]))
+    const about = start(module, (message) => {
+      panic = message
+    })
     probe(flag)
-    tab = new Tab(opening, client, about.coffer, send, (error) => send([{ event: 'error', failure: encodeError(error) }]))
+    tab = new Tab(opening, client, about.coffer, send, lost, report)
     const joined = await tab.enter()
     send([{ id, ok: true, answer: { ...about, ...joined } }])
   } catch (error) {
     const failure = encodeError(error)
-    send([failure.code === 'worker_lost' ? { event: 'lost', message: failure.message } : { id, ok: false, failure }])
+    if (failure.code === 'worker_lost') lost(failure.message)
+    else send([{ id, ok: false, failure }])
   }
 }
 

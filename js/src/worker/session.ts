@@ -505,7 +505,7 @@ export class Session {
         client.caller.send([{ id, part: rows }], client.caller.remote ? [] : [rows.buffer])
       }
     } finally {
-      cursor.free()
+      free(cursor)
     }
   }
 
@@ -522,7 +522,7 @@ export class Session {
       if (!more(chunk)) this.#release(client, id)
       return { cursor: id, rows: chunk }
     } catch (error) {
-      open?.free()
+      if (open !== undefined) free(open)
       if (transaction === undefined) this.#giveBack(connection)
       throw error
     }
@@ -545,7 +545,7 @@ export class Session {
     const open = client.cursors.get(id)
     if (open === undefined) return
     client.cursors.delete(id)
-    open.cursor.free()
+    free(open.cursor)
     if (open.transaction === undefined) this.#giveBack(open.connection)
   }
 
@@ -663,7 +663,7 @@ export class Session {
           try {
             rows = cursor.next(all, all)
           } finally {
-            cursor.free()
+            free(cursor)
           }
           const print = fingerprint(rows)
           if (print === watch.shown) continue
@@ -686,6 +686,15 @@ export class Session {
 
 /** Statements that readers take over while a transaction holds the writer. */
 const reading = /^\s*(?:select|values|with|explain)\b/i
+
+/** A trap leaves a cursor that cannot be freed; it is the trap that is told then. */
+function free(cursor: Cursor): void {
+  try {
+    cursor.free()
+  } catch {
+    // As said.
+  }
+}
 
 function more(rows: Uint8Array): boolean {
   return rows[12] === 1

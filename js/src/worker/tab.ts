@@ -12,7 +12,7 @@ import { checkKey } from '../../wasm/coffer_web.js'
 import { encodeError } from '../error.js'
 import { openDatabase } from '../host.js'
 import type { OpenDatabase } from '../host.js'
-import { clientName, lockName } from '../names.js'
+import { clientName, lockName, reopening } from '../names.js'
 import type { ClientId, Failure, FromWorker, Joined, Opening, ToWorker } from '../protocol.js'
 import { rekeyed } from '../protocol.js'
 import type { Leader } from '../types.js'
@@ -46,6 +46,7 @@ export class Tab {
   readonly #id: ClientId
   readonly #version: string
   readonly #send: (messages: FromWorker, transfer?: Transferable[]) => void
+  readonly #lost: (message: string) => void
   readonly #report: (error: unknown) => void
   #opening: Opening
   #state: State = out
@@ -78,11 +79,12 @@ export class Tab {
   #timer: ReturnType<typeof setTimeout> | undefined
   #welcome: { readonly found: bigint; readonly manifest: Uint8Array } | undefined
 
-  constructor(opening: Opening, id: ClientId, version: string, send: (messages: FromWorker, transfer?: Transferable[]) => void, report: (error: unknown) => void) {
+  constructor(opening: Opening, id: ClientId, version: string, send: (messages: FromWorker, transfer?: Transferable[]) => void, lost: (message: string) => void, report: (error: unknown) => void) {
     this.#opening = opening
     this.#id = id
     this.#version = version
     this.#send = send
+    this.#lost = lost
     this.#report = report
   }
 
@@ -129,7 +131,8 @@ export class Tab {
     clearTimeout(this.#timer)
     for (const deed of deeds) this.#do(deed)
     if (this.#state.at === 'waiting') this.#timer = setTimeout(() => this.#sayAgain(), helloMs)
-    else if (this.#state.at === 'out' || this.#state.at === 'ended') this.#absent?.()
+    // Otherwise it is held to the worker's end, by which its page knows.
+    else if (this.#state.at === 'out') this.#absent?.()
   }
 
   #do(deed: Deed): void {
@@ -174,8 +177,7 @@ export class Tab {
     this.#term += 1
     this.#here = false
     this.#hellos = 0
-    // It is there now, whatever it was to be before.
-    if (!this.#alone) this.#opening = { ...this.#opening, create: 'never' }
+    this.#opening = reopening(this.#opening)
     const joined = { leader, name, term: this.#term, found }
     if (this.#entering === undefined) this.#send([{ event: 'joined', ...joined }])
     this.#entering?.resolve(joined)
@@ -236,11 +238,11 @@ export class Tab {
       await this.#present
       const { engine } = this.#database
       const close = (): Promise<void> => engine.close().finally(() => this.#happen({ is: 'left' }))
-      this.#session = new Session({ ...engine, close }, (message) => this.#send([{ event: 'lost', message }]))
+      this.#session = new Session({ ...engine, close }, this.#lost)
       this.#happen({ is: 'opened' })
     } catch (error) {
       this.#failure = encodeError(error)
-      if (this.#failure.code === 'worker_lost') this.#send([{ event: 'lost', message: this.#failure.message }])
+      if (this.#failure.code === 'worker_lost') this.#lost(this.#failure.message)
       else this.#happen({ is: 'failed' })
     }
   }
