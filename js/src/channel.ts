@@ -150,16 +150,17 @@ export class Channel {
     this.#worker?.postMessage([{ notice: 'key', key }] satisfies ToWorker)
   }
 
-  /** The browser puts the page aside: the worker gives up the files, and what is asked waits. */
+  /** The browser puts the page aside: its worker ends, so that nobody waits for what it holds, and what is asked waits. */
   away(): void {
+    // What is in memory only is nobody else's, and would be gone.
+    if (this.#plan === undefined || this.#plan.backend === 'memory') return
     this.#here = false
-    this.#watch?.abort()
-    this.#worker?.postMessage([{ notice: 'away' }] satisfies ToWorker)
+    this.#retire()
   }
 
   /** The page is in use again. */
   back(): void {
-    this.#worker?.postMessage([{ notice: 'back' }] satisfies ToWorker)
+    if (this.#plan !== undefined && this.#worker === undefined && this.#ended === undefined) this.#replace(this.#plan, false)
   }
 
   /** Stops the worker; what still waits rejects with `reason`. Only the first reason counts. */
@@ -167,8 +168,7 @@ export class Channel {
     if (this.#ended !== undefined) return
     this.#ended = reason
     this.#here = false
-    this.#watch?.abort()
-    this.#worker?.terminate()
+    this.#retire()
     for (const { reject } of this.#waiting.values()) reject(reason)
     this.#waiting.clear()
   }
@@ -221,10 +221,20 @@ export class Channel {
     }
     this.losses += 1
     this.#here = false
+    this.#retire()
+    this.#news({ event: 'error', failure: encodeError(error) })
+    this.#replace(plan, true)
+  }
+
+  #retire(): void {
     this.#watch?.abort()
     this.#worker?.terminate()
-    this.#news({ event: 'error', failure: encodeError(error) })
-    this.#launch(plan).then((joined) => this.#join(joined, true), (error: unknown) => {
+    this.#worker = undefined
+  }
+
+  /** `lost`: perhaps by what it was asked. */
+  #replace(plan: Plan, lost: boolean): void {
+    this.#launch(plan).then((joined) => this.#join(joined, lost), (error: unknown) => {
       const failure = encodeError(error)
       this.end(decodeError(failure))
       this.#news({ event: 'ended', failure })

@@ -115,9 +115,6 @@ export type Notice =
   | { readonly notice: 'key'; readonly key?: PlainKey | undefined }
   /** The page knows of this term, and what follows is meant for it. */
   | { readonly notice: 'here'; readonly term: number }
-  /** The page is put aside by the browser, and may come back. */
-  | { readonly notice: 'away' }
-  | { readonly notice: 'back' }
 
 export type ToWorker = readonly (Request | Notice)[]
 

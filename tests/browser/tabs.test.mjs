@@ -448,6 +448,39 @@ const cases = {
     gives: [true, true, [{ x: 1 }]],
   },
 
+  'commits that were not on the disk when their leader ended are reported as lost, never passed over': {
+    run: async (name, options) => {
+      const { settles, tab } = window.tabs
+      const [a, b] = [await tab(), await tab()]
+      const relaxed = { ...options, durability: 'relaxed' }
+      const { db, stopAt } = await a.openMortal(name, relaxed)
+      await db.exec('create table t(x)')
+      const strict = await a.open(name, options)
+      await strict.run('insert into t values (0)')
+      await strict.close()
+      const follower = await b.open(name, relaxed)
+      const errors = []
+      follower.on('error', ({ code, message }) => errors.push([code, message]))
+      const joined = new Promise((resolve) => follower.on('leader', resolve))
+      // It stands still before it stores what it has acknowledged: OPFS has it by then, since nothing is held back there.
+      const { stopped } = await stopAt(options.backend === 'opfs' ? 'written' : 'write')
+      for (let x = 1; x <= 3; x += 1) await follower.run('insert into t values (?)', [x])
+      await settles(stopped)
+      a.close()
+      await settles(joined)
+      const rows = (await settles(follower.query('select x from t'))).map(({ x }) => x)
+      await follower.close()
+      b.close()
+      return { rows, errors }
+    },
+    check: ({ rows, errors }) => {
+      assert.equal(rows[0], 0)
+      // Either nothing is missing, or it is told how much.
+      const missing = 4 - rows.length
+      assert.deepEqual(errors.map(([code, message]) => [code, Number(/the last (\d+) commits/.exec(message)?.[1])]), missing === 0 ? [] : [['worker_lost', missing]])
+    },
+  },
+
   'a worker that is lost again and again is given up': {
     run: async (name, options) => {
       const { outcome, settles, tab } = window.tabs

@@ -1,17 +1,18 @@
-// Which part a tab's worker plays: the states between joining and leaving, without the locks, messages and files that they are about.
+// Which part a tab's worker plays: the states from its beginning to its end, without the locks, messages and files that they are about.
 //
-//            enter            granted              opened
-//      out --------> asking ----------> rising ------------> leading
-//       ^              | taken            ^                   | leave, upgrade
-//       |              v        granted   |                   v
-//       |           waiting --------------+                leaving --left--> out, asking again, or rising again
-//       |      welcomed | ^ announced     |
-//       |              v |                |
-//       |           checking -------------+   (the leader's manifest is held against our key)
-//       |         fits |                  |
-//       |              v                  |
-//       +------- following ---------------+
-//        leave
+//            enter            granted              opened             upgrade
+//      out --------> asking ----------> rising ------------> leading ---------> reopening
+//                      | taken          ^    ^                                      |
+//                      v        granted |    '------------------ left --------------'
+//                   waiting ------------+
+//              welcomed | ^ announced   |
+//                       v |             |
+//                   checking -----------+   (the leader's manifest is held against our key)
+//                  fits |               |
+//                       v               |
+//                   following ----------+
+//
+// A worker goes by ending, at any moment and in any state: the browser then frees its locks and closes its files.
 //
 // I1  Files are open only from `raise` to `close`, and the lock is held from before the one to after the other.
 // I2  Whoever does not lead is in the queue for the lock, so that one of those that are there leads in the end.
@@ -24,31 +25,26 @@ export type State =
   | { readonly at: 'waiting' }
   | { readonly at: 'checking'; readonly leader: string }
   | { readonly at: 'following'; readonly leader: string }
-  /** `leave`: the page has gone away meanwhile. */
-  | { readonly at: 'rising'; readonly leave: boolean }
+  | { readonly at: 'rising' }
   | { readonly at: 'leading' }
-  | { readonly at: 'leaving'; readonly next: 'out' | 'asking' | 'rising' }
+  | { readonly at: 'reopening' }
   | { readonly at: 'ended' }
 
 /** What happens to it. */
 export type Happening =
-  /** The page wants the database, for the first time or again. */
+  /** The page wants the database. */
   | { readonly is: 'enter' }
-  /** The lock is somebody else's. */
-  | { readonly is: 'taken' }
-  /** The lock is ours. */
-  | { readonly is: 'granted' }
+  /** The lock is somebody else's, or ours. */
+  | { readonly is: 'taken' | 'granted' }
   /** A leader has said that it leads, or has let us in, or will not have us. */
   | { readonly is: 'announced' | 'welcomed' | 'refused'; readonly leader: string }
   /** Our key opens the leader's database, or does not. */
   | { readonly is: 'fits' | 'misfits'; readonly leader: string }
   /** Our files are open, or did not open. */
   | { readonly is: 'opened' | 'failed' }
-  /** The page goes away. */
-  | { readonly is: 'leave' }
   /** Our files have to be opened anew, for writing. */
   | { readonly is: 'upgrade' }
-  /** Our files are closed. */
+  /** Our files are closed: for that, or because the page has closed the database. */
   | { readonly is: 'left' }
   /** Nobody has answered for too long. */
   | { readonly is: 'late' }
@@ -72,32 +68,24 @@ export const out: State = { at: 'out' }
 export function step(state: State, happening: Happening): Step {
   switch (state.at) {
     case 'out':
-      if (happening.is === 'enter') return [{ at: 'asking' }, 'ask']
-      // It was on its way when we stopped waiting.
-      return happening.is === 'granted' ? [state, 'free'] : [state]
+      return happening.is === 'enter' ? [{ at: 'asking' }, 'ask'] : [state]
     case 'asking':
       if (happening.is === 'taken') return [{ at: 'waiting' }, 'queue', 'hello']
-      if (happening.is === 'granted') return [{ at: 'rising', leave: false }, 'raise']
-      return happening.is === 'leave' ? [out, 'unqueue'] : [state]
+      return happening.is === 'granted' ? [{ at: 'rising' }, 'raise'] : [state]
     case 'waiting':
     case 'checking':
     case 'following':
       return without(state, happening)
     case 'rising':
-      if (happening.is === 'opened') return state.leave ? [{ at: 'leaving', next: 'out' }, 'close'] : [{ at: 'leading' }, 'lead']
-      if (happening.is === 'failed') return state.leave ? [out, 'free'] : [{ at: 'ended' }, 'free', 'fail']
-      if (happening.is === 'leave') return [{ at: 'rising', leave: true }]
-      return happening.is === 'enter' ? [{ at: 'rising', leave: false }] : [state]
+      if (happening.is === 'opened') return [{ at: 'leading' }, 'lead']
+      return happening.is === 'failed' ? [{ at: 'ended' }, 'free', 'fail'] : [state]
     case 'leading':
-      if (happening.is === 'leave') return [{ at: 'leaving', next: 'out' }, 'close']
-      // The page has closed the database.
       if (happening.is === 'left') return [{ at: 'ended' }, 'free']
-      return happening.is === 'upgrade' ? [{ at: 'leaving', next: 'rising' }, 'close'] : [state]
-    case 'leaving':
-      if (happening.is === 'left') return left(state.next)
-      if (happening.is === 'enter') return [{ at: 'leaving', next: state.next === 'rising' ? 'rising' : 'asking' }]
-      return happening.is === 'leave' ? [{ at: 'leaving', next: 'out' }] : [state]
+      return happening.is === 'upgrade' ? [{ at: 'reopening' }, 'close'] : [state]
+    case 'reopening':
+      return happening.is === 'left' ? [{ at: 'rising' }, 'raise'] : [state]
     case 'ended':
+      // It was on its way when we stopped waiting.
       return happening.is === 'granted' ? [state, 'free'] : [state]
     default:
       return state satisfies never
@@ -109,9 +97,7 @@ function without(state: State & { at: 'waiting' | 'checking' | 'following' }, ha
   const ours = state.at === 'waiting' ? undefined : state.leader
   switch (happening.is) {
     case 'granted':
-      return [{ at: 'rising', leave: false }, 'raise']
-    case 'leave':
-      return [out, 'quit', 'unqueue']
+      return [{ at: 'rising' }, 'raise']
     case 'announced':
       return happening.leader === ours ? [state] : [{ at: 'waiting' }, 'hello']
     case 'welcomed':
@@ -126,18 +112,5 @@ function without(state: State & { at: 'waiting' | 'checking' | 'following' }, ha
       return state.at === 'waiting' ? [{ at: 'ended' }, 'unqueue', 'fail'] : [state]
     default:
       return [state]
-  }
-}
-
-function left(next: 'out' | 'asking' | 'rising'): Step {
-  switch (next) {
-    case 'out':
-      return [out, 'free']
-    case 'asking':
-      return [{ at: 'asking' }, 'free', 'ask']
-    case 'rising':
-      return [{ at: 'rising', leave: false }, 'raise']
-    default:
-      return next satisfies never
   }
 }

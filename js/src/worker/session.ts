@@ -87,6 +87,8 @@ export class Session {
   #blocked: Task[] = []
   #pumping = false
   #closing: Promise<void> | undefined
+  /** Pages that are not answered any more ask another session. */
+  #passesOn = false
   /** The instance cannot be trusted any more. */
   #dead = false
   /** The newest commit. */
@@ -150,8 +152,9 @@ export class Session {
     if (!this.#pumping) this.#flush()
   }
 
-  /** Ends everything, with what was committed durable; what was not answered is dropped. */
-  close(): Promise<void> {
+  /** Ends everything, with what was committed durable. What was not answered is dropped, for our own page only if it `asksAgain`. */
+  close(asksAgain = false): Promise<void> {
+    this.#passesOn ||= asksAgain
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -200,7 +203,7 @@ export class Session {
     const { id } = request
     if (this.#closing !== undefined) {
       // Another tab asks the next leader.
-      if (!client.caller.remote) this.#fail(task, { code: 'closed', message: 'the database is closed' })
+      if (!client.caller.remote && !this.#passesOn) this.#fail(task, { code: 'closed', message: 'the database is closed' })
       return true
     }
     try {
@@ -397,8 +400,6 @@ export class Session {
         client.watches.delete(notice.watch)
         return
       case 'here':
-      case 'away':
-      case 'back':
         // Said to the worker, which has heeded it.
         return
       default:

@@ -72,7 +72,6 @@ export class Tab {
   #hall: Line<Said, Said> | undefined
   #line: Line<Down, Up> | undefined
   #present: Promise<void> | undefined
-  #absent: (() => void) | undefined
   #link = ''
   #links = 0
   #hellos = 0
@@ -106,11 +105,6 @@ export class Tab {
         return
       }
       if (first.notice === 'here') this.#here = first.term === this.#term
-      else if (first.notice === 'away' || first.notice === 'back') {
-        this.#here = false
-        this.#happen({ is: first.notice === 'away' ? 'leave' : 'enter' })
-        return
-      }
     }
     if (!this.#here) return
     if (this.#own !== undefined) this.#session?.take(this.#own, messages)
@@ -131,8 +125,6 @@ export class Tab {
     clearTimeout(this.#timer)
     for (const deed of deeds) this.#do(deed)
     if (this.#state.at === 'waiting') this.#timer = setTimeout(() => this.#sayAgain(), helloMs)
-    // Otherwise it is held to the worker's end, by which its page knows.
-    else if (this.#state.at === 'out') this.#absent?.()
   }
 
   #do(deed: Deed): void {
@@ -207,17 +199,13 @@ export class Tab {
     })
   }
 
-  /** Holds the lock by which the leader, and our own page, see that we are there. */
+  /** Holds, to the worker's end, the lock by which the leader and our own page see that it lives. */
   #stay(): void {
     this.#present ??= new Promise((resolve) => {
-      const hold = (): Promise<void> =>
-        new Promise((leave) => {
-          this.#absent = (): void => {
-            this.#present = undefined
-            leave()
-          }
-          resolve()
-        })
+      const hold = (): Promise<never> => {
+        resolve()
+        return new Promise(() => undefined)
+      }
       navigator.locks.request(clientName(this.#opening.name, this.#id), hold).catch(this.#report)
     })
   }
@@ -260,7 +248,7 @@ export class Tab {
   #close(): void {
     const session = this.#session
     this.#own = undefined
-    void session?.close().catch(this.#report).finally(() => {
+    void session?.close(true).catch(this.#report).finally(() => {
       for (const guest of this.#guests.values()) guest.leave()
       this.#guests.clear()
     })
