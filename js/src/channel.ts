@@ -49,6 +49,9 @@ const movesMax = 2
 /** Do nothing that could end a worker, and nothing twice. */
 const harmless: readonly Call['kind'][] = ['begin', 'close', 'prepare', 'watch']
 
+/** Verbs that no commit tells of, and which would fail, or do more, if they were carried out twice. */
+const singular: readonly string[] = ['addKey', 'removeKey', 'changeKey', 'keep', 'release']
+
 /** The page's end of the conversation with a database worker. Owns the worker. */
 export class Channel {
   leader: Leader = 'self'
@@ -290,6 +293,7 @@ export class Channel {
     }
     if (request.kind === 'end' && !request.commit) settle(() => waiting.resolve(undefined))
     else if (request.kind === 'next' || ('transaction' in request && request.transaction !== undefined && request.kind !== 'begin' && request.kind !== 'end')) settle(() => waiting.reject(gone()))
+    else if (request.kind === 'verb' && singular.includes(request.verb.do)) settle(() => waiting.reject(new CofferError('worker_lost', 'the worker that had this in hand is gone; look whether it was done')))
     else {
       waiting.moves += 1
       waiting.options.restart?.()

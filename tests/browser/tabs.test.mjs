@@ -518,8 +518,9 @@ const cases = {
           db.run('insert into t values (1)').then(() => (acknowledged += 1), () => undefined)
           db.run('insert into t values (1)').then(() => (acknowledged += 1), () => undefined)
         }
+        const known = acknowledged
         const { n } = await settles((await opening[0]).get('select count(*) as n from t'))
-        if (n < acknowledged) throw new Error(`${acknowledged} acknowledged, ${n} there`)
+        if (n < known) throw new Error(`${known} acknowledged, ${n} there`)
         for (const place of places) place.close()
       }
       const last = await tab()
