@@ -3,6 +3,7 @@
 
 mod backends;
 mod basics;
+mod chores;
 mod dialect;
 mod differential;
 mod logs;
