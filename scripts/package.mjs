@@ -1,7 +1,8 @@
 // Makes the publishable package in dist/ from js/src and js/wasm, and bundles the demo page from that package into www/built/.
 //
 //   dist/index.js        the page's side in one file; its `new URL('./...', import.meta.url)` reaches the user's bundler untouched
-//   dist/backups.js, dist/formats.js   what of it few pages use
+//   dist/sync.js         the engine's side without messages, for an app's own worker
+//   dist/backup.js, dist/backups.js, dist/formats.js   what of it few pages use
 //   dist/inline.js       the same, with worker and engine in it as text
 //   dist/worker.js       the worker's side in one file
 //   dist/store.wasm      the engine
@@ -15,10 +16,10 @@ import { SetupError } from './setup.mjs'
 const at = (...parts) => path.join(root, ...parts)
 
 /** The entries a page imports; each has its declarations. */
-const entries = ['index', 'inline']
+const entries = ['index', 'inline', 'sync']
 
 /** Parts of the page's side that are files of their own. */
-const aside = ['backups', 'formats']
+const aside = ['backup', 'backups', 'formats']
 
 function bundle(webpack, config) {
   return new Promise((resolve, reject) => {
@@ -74,6 +75,7 @@ await entry(async () => {
   // The bundler drops types without looking at them: these two look. What the second leaves in js/stage, the browser tests import.
   must(process.execPath, [tsc, '-p', at('js', 'tsconfig.page.json')])
   must(process.execPath, [tsc, '-p', at('js', 'tsconfig.worker.json')])
+  must(process.execPath, [tsc, '-p', at('js', 'tsconfig.sync.json')])
   for (const name of entries) declare(at('js', 'stage'), at('dist'), `${name}.d.ts`)
 
   await build({ ...bundled, entryPoints: ['js/src/worker.ts'], outfile: 'dist/worker.js', format: 'iife' })
@@ -84,12 +86,16 @@ await entry(async () => {
   fs.writeFileSync(at('dist', 'store.wasm'), wasm)
 
   // What few pages use is loaded when it is used. These import nothing, so they share no code with the page's file that would be there twice.
-  await build({ ...bundled, entryPoints: aside.map((name) => `js/src/${name}.ts`), outdir: 'dist', format: 'esm' })
+  await build({ ...bundled, entryPoints: aside.map((name) => `js/src/${name}.ts`), outdir: 'dist', format: 'esm', external: aside.map((name) => `./${name}.js`) })
   await build({ ...bundled, entryPoints: ['js/src/index.ts'], outfile: 'dist/index.js', format: 'esm', external: aside.map((name) => `./${name}.js`) })
   const page = fs.readFileSync(at('dist', 'index.js'), 'utf8')
   for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) {
     if (!page.includes(literal)) throw new SetupError(`dist/index.js lacks ${literal}, the only form that users' bundlers recognise`)
   }
+  await build({ ...bundled, entryPoints: ['js/src/sync.ts'], outfile: 'dist/sync.js', format: 'esm' })
+  const sync = leftAlone(fs.readFileSync(at('dist', 'sync.js'), 'utf8'))
+  fs.writeFileSync(at('dist', 'sync.js'), sync)
+  if (!sync.includes('new URL("./store.wasm",import.meta.url)')) throw new SetupError('dist/sync.js does not find the wasm beside it')
   // A map of it would hold the engine once more.
   await build({ ...bundled, sourcemap: false, entryPoints: ['js/src/inline.ts'], outfile: 'dist/inline.js', format: 'esm', plugins: [payload(worker, wasm)] })
 

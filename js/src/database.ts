@@ -1,11 +1,11 @@
 // An open database, as the page sees it.
 
-import { backUp, blobOf, bringBack, exported, replace } from './backup.js'
 import type { Channel } from './channel.js'
 import { ask, carry } from './chores.js'
 import { CofferError, decodeError } from './error.js'
 import { define } from './functions.js'
 import { plainOfNew, secretOf } from './keys.js'
+import { backupPart, kit } from './kit.js'
 import { Live } from './live.js'
 import type { News } from './protocol.js'
 import { WorkerQueries } from './queries.js'
@@ -60,11 +60,11 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   }
 
   async backup(target: BackupTarget, options?: BackupOptions): Promise<BackupResult> {
-    return backUp(this.#channel, this.name, target, options)
+    return (await backupPart()).backUp(kit, this.#channel, this.name, target, options)
   }
 
   async restore(backup: BackupSource | readonly BackupSource[], options: RestoreOptions = {}): Promise<number> {
-    return bringBack(this.#channel, backup, options.key ?? this.keys.own, options)
+    return (await backupPart()).bringBack(kit, this.#channel, backup, options.key ?? this.keys.own, options)
   }
 
   backups(options: BackupsOptions): Backups {
@@ -75,11 +75,12 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   }
 
   async import(file: BackupSource, options: LongOptions = {}): Promise<number> {
-    return replace(this.#channel, { name: 'import', file: await blobOf(file, options.signal) }, options)
+    const { blobOf, replace } = await backupPart()
+    return replace(kit, this.#channel, { name: 'import', file: await blobOf(kit, file, options.signal) }, options)
   }
 
   async export(options?: LongOptions): Promise<Blob> {
-    return exported(this.#channel, this.name, options)
+    return (await backupPart()).exported(kit, this.#channel, this.name, options)
   }
 
   async checkpoint(mode: 'passive' | 'full' | 'truncate' = 'passive', options?: LongOptions): Promise<void> {

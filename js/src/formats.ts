@@ -1,4 +1,4 @@
-// A database as text, in the forms that the native command writes too. SQLite itself writes the values, so none loses anything on its way
+// What few backups need. A database as text, in the forms that the native command writes too. SQLite itself writes the values, so none loses anything on its way
 // through JavaScript; each row arrives as one line.
 
 import type { Queries } from './types.js'
@@ -78,4 +78,21 @@ export async function* jsonLines(from: Queries): AsyncGenerator<string, void, un
     })
     yield* lines(from, `${text(`{"table":${JSON.stringify(table)},"row":{`)} || ${members.join(" || ',' || ")} || '}}'`, table)
   }
+}
+
+/** Collects into a Blob, which browsers keep on disk when it is large, and has it saved. */
+export function download(file: string): WritableStream<Uint8Array<ArrayBuffer>> {
+  let parts: Blob[] = []
+  return new WritableStream({
+    write: (chunk) => void parts.push(new Blob([chunk])),
+    close: () => {
+      const link = document.createElement('a')
+      link.href = URL.createObjectURL(new Blob(parts))
+      link.download = file
+      link.click()
+      // The browser has begun by then.
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
+    },
+    abort: () => void (parts = []),
+  })
 }

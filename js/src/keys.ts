@@ -28,40 +28,32 @@ export function wrappedBy(wrapping: Omit<Wrapping, 'kind'>): Key {
 /** A WebCrypto key for AES-GCM or AES-KW, which may be one that cannot be exported: it wraps the database's own random key. */
 export function webCryptoKey(key: CryptoKey): Key {
   const { name } = key.algorithm
-  const usable = (first: KeyUsage, second: KeyUsage): boolean => key.usages.includes(first) && key.usages.includes(second)
   const { subtle } = crypto
-  if (name === 'AES-GCM' && usable('encrypt', 'decrypt')) {
-    return wrappedBy({
-      wrap: async (bytes) => sealed((iv) => subtle.encrypt({ name, iv }, key, own(bytes))),
-      unwrap: async (wrapped) => new Uint8Array(await subtle.decrypt({ name, iv: own(wrapped.subarray(0, ivBytes)) }, key, own(wrapped.subarray(ivBytes)))),
-    })
+  const may = (...usages: KeyUsage[]): boolean => usages.every((usage) => key.usages.includes(usage))
+  const hasNonce = name === 'AES-GCM'
+  const encrypts = hasNonce && may('encrypt', 'decrypt')
+  if (!encrypts && !((hasNonce || name === 'AES-KW') && may('wrapKey', 'unwrapKey'))) {
+    throw new TypeError('a CryptoKey for a database is of AES-GCM or AES-KW, with the usages wrapKey and unwrapKey, or encrypt and decrypt')
   }
-  if ((name !== 'AES-GCM' && name !== 'AES-KW') || !usable('wrapKey', 'unwrapKey')) {
-    throw new TypeError('a CryptoKey for a database is AES-GCM with the usages encrypt and decrypt, or AES-GCM or AES-KW with wrapKey and unwrapKey')
-  }
-  const inner = 'AES-GCM'
-  const unwrapped = async (wrapped: Uint8Array, how: string | AesGcmParams): Promise<Uint8Array> =>
-    new Uint8Array(await subtle.exportKey('raw', await subtle.unwrapKey('raw', own(wrapped), key, how, inner, true, ['encrypt'])))
-  const wrap = async (bytes: Uint8Array, how: string | AesGcmParams): Promise<ArrayBuffer> =>
-    subtle.wrapKey('raw', await subtle.importKey('raw', own(bytes), inner, true, ['encrypt']), key, how)
-  return name === 'AES-KW'
-    ? wrappedBy({ wrap: async (bytes) => new Uint8Array(await wrap(bytes, name)), unwrap: (wrapped) => unwrapped(wrapped, name) })
-    : wrappedBy({
-        wrap: (bytes) => sealed((iv) => wrap(bytes, { name, iv })),
-        unwrap: (wrapped) => unwrapped(wrapped.subarray(ivBytes), { name, iv: own(wrapped.subarray(0, ivBytes)) }),
-      })
+  const how = (iv: Uint8Array<ArrayBuffer>): AesGcmParams | string => (hasNonce ? { name, iv } : name)
+  // What a key of the kind that is wrapped could be used for does not matter: it is taken out again as bytes.
+  const kind = 'AES-GCM'
+  return wrappedBy({
+    wrap: async (given) => {
+      const iv = crypto.getRandomValues(new Uint8Array(hasNonce ? ivBytes : 0))
+      const bytes = own(given)
+      const wrapped = encrypts ? await subtle.encrypt(how(iv), key, bytes) : await subtle.wrapKey('raw', await subtle.importKey('raw', bytes, kind, true, ['encrypt']), key, how(iv))
+      return new Uint8Array(await new Blob([iv, wrapped]).arrayBuffer())
+    },
+    unwrap: async (wrapped) => {
+      const iv = own(wrapped.subarray(0, hasNonce ? ivBytes : 0))
+      const bytes = own(wrapped.subarray(iv.length))
+      return new Uint8Array(encrypts ? await subtle.decrypt(how(iv), key, bytes) : await subtle.exportKey('raw', await subtle.unwrapKey('raw', bytes, key, how(iv), kind, true, ['encrypt'])))
+    },
+  })
 }
 
 const ivBytes = 12
-
-async function sealed(seal: (iv: Uint8Array<ArrayBuffer>) => Promise<ArrayBuffer>): Promise<Uint8Array> {
-  const iv = crypto.getRandomValues(new Uint8Array(ivBytes))
-  const sealed = await seal(iv)
-  const whole = new Uint8Array(ivBytes + sealed.byteLength)
-  whole.set(iv)
-  whole.set(new Uint8Array(sealed), ivBytes)
-  return whole
-}
 
 function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes)

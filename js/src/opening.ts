@@ -88,9 +88,10 @@ export async function administer(source: Source, admin: Admin, options: PartsOpt
       signal?.addEventListener('abort', giveUp, { once: true })
       worker.onerror = (event): void => lose(event.message || 'the database worker could not be loaded')
       worker.onmessage = ({ data: [reply] }: MessageEvent<FromWorker>): void => {
-        if (reply === undefined || !('ok' in reply)) lose(reply !== undefined && 'message' in reply ? reply.message : 'the worker answered something else')
-        else if (reply.ok) resolve(reply.answer as AdminAnswer)
-        else reject(decodeError(reply.failure))
+        if (reply === undefined) return
+        if ('message' in reply) lose(reply.message)
+        else if ('answer' in reply) resolve(reply.answer as AdminAnswer)
+        else if ('failure' in reply) reject(decodeError(reply.failure))
       }
       worker.postMessage([{ kind: 'admin', id: 0, module, admin }] satisfies ToWorker)
     })

@@ -1,7 +1,7 @@
 // What the package does besides opening, wherever an entry finds its parts.
 
-import { blobOf } from './backup.js'
 import { CofferError } from './error.js'
+import { backupPart, kit } from './kit.js'
 import { administer, openFrom } from './opening.js'
 import type { Source } from './opening.js'
 import type { BackupSource, Inspected, PartsOptions, RestoreIntoOptions } from './types.js'
@@ -16,15 +16,16 @@ export async function destroyFrom(source: Source, name: string, options: PartsOp
 }
 
 export async function inspectFrom(source: Source, what: string | Blob, options: PartsOptions): Promise<Inspected> {
-  const admin = typeof what === 'string' ? ({ do: 'inspect', name: what } as const) : ({ do: 'inspectFile', file: await blobOf(what, options.signal) } as const)
+  const admin = typeof what === 'string' ? ({ do: 'inspect', name: what } as const) : ({ do: 'inspectFile', file: await (await backupPart()).blobOf(kit, what, options.signal) } as const)
   return shown((await administer(source, admin, options)) as Root)
 }
 
 export async function restoreFrom(source: Source, name: string, backup: BackupSource | readonly BackupSource[], options: RestoreIntoOptions): Promise<number> {
   const { onProgress, overwrite = false, ...rest } = options
   const { signal, wasm, worker } = options
+  const { blobOf } = await backupPart()
   const files: Blob[] = []
-  for (const one of Array.isArray(backup) ? (backup as readonly BackupSource[]) : [backup as BackupSource]) files.push(await blobOf(one, signal))
+  for (const one of Array.isArray(backup) ? (backup as readonly BackupSource[]) : [backup as BackupSource]) files.push(await blobOf(kit, one, signal))
   const [full] = files
   if (full === undefined) throw new TypeError('no backup was given')
   const parts: PartsOptions = { ...(signal && { signal }), ...(wasm !== undefined && { wasm }), ...(worker && { worker }) }

@@ -538,3 +538,51 @@ export interface Database extends Queries {
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** How to open a database in this thread: as `open`, without what concerns another. */
+export type SyncOpenOptions = Omit<OpenOptions, 'busyTimeout' | 'signal' | 'worker'>
+
+type SyncQueryOptions = Pick<QueryOptions, 'bigint'>
+
+/** As `Statement`, without promises. */
+export interface SyncStatement<T extends object = Row> extends StatementInfo {
+  readonly sql: string
+  all(parameters?: SqlParameters, options?: SyncQueryOptions): T[]
+  get(parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined
+  run(parameters?: SqlParameters): RunResult
+  iterate(parameters?: SqlParameters, options?: SyncQueryOptions): IterableIterator<T>
+  finalize(): void
+  [Symbol.dispose](): void
+}
+
+/** As `Queries`, without promises. Every method throws a `CofferError`. */
+export interface SyncQueries {
+  exec(sql: string): void
+  run(sql: string, parameters?: SqlParameters): RunResult
+  query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T[]
+  get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined
+  sql<T extends object = Row>(parts: TemplateStringsArray, ...values: readonly SqlInput[]): T[]
+  iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions & { readonly batch?: number }): IterableIterator<T>
+  prepare<T extends object = Row>(sql: string): SyncStatement<T>
+  batch(statements: readonly BatchStatement[], options?: Pick<BatchOptions<'abort'>, 'onError'>): RunResult[]
+  batch(statements: readonly BatchStatement[], options: Pick<BatchOptions<'continue'>, 'onError'>): BatchOutcome[]
+  /** Commits when `work` returns, and rolls back when it throws. Within a transaction, a savepoint. */
+  transaction<R>(work: (transaction: SyncQueries) => R, options?: { readonly readonly?: boolean }): R
+}
+
+/**
+ * A database in the thread of its caller. In OPFS a commit is on the disk when its call returns; in IndexedDB it is written behind, and
+ * `flush` says when it is there.
+ */
+export interface SyncDatabase extends SyncQueries {
+  readonly name: string
+  /** Gives SQL a function, which may use what is around it. */
+  function(name: string, source: SqlFunction, options?: FunctionOptions): void
+  storageInfo(): StorageInfo
+  memoryStats(): MemoryStats
+  /** Makes every commit so far durable. */
+  flush(): Promise<void>
+  /** Ends the use of the database at once; the promise resolves when its files are free. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}

@@ -1,7 +1,9 @@
 // The public surface as a user's editor sees it, including what must not compile. Checked by tsc with everything else; nothing runs.
 
-import type { BatchOutcome, CofferError, Database, ErrorCode, Row, RunResult, Statement, Transaction } from '../src/index.js'
-import { open } from '../src/index.js'
+import type {
+  BackupResult, Backups, BatchOutcome, CofferError, Database, ErrorCode, Inspected, Key, KeySlot, Row, RunResult, Statement, StorageInfo, Transaction, Verified, View,
+} from '../src/index.js'
+import { destroy, inspect, list, open, passphrase, rawKey, restore, webCryptoKey, wrappedBy } from '../src/index.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 /** Compiles only where the two types are the same. */
@@ -89,4 +91,86 @@ export function opening(): void {
   void open('notes', { key: 'secret' })
   // @ts-expect-error a name is needed
   void open()
+}
+
+export async function keeping(db: Database, handle: FileSystemFileHandle, folder: FileSystemDirectoryHandle, stream: WritableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+  const result = await db.backup(stream, { since: 3, compress: 'gzip', signal: AbortSignal.timeout(1000), onProgress: ({ done, total }) => done / total })
+  same<typeof result, BackupResult>()
+  await db.backup(handle, { format: 'sqlite' })
+  await db.backup('download', { format: 'jsonl' })
+  await db.backup((file) => (file === 'x' ? stream : handle))
+  const commit = await db.restore([new Blob(), new Response().body ?? new Blob()], { key: passphrase('x') })
+  same<typeof commit, number>()
+  const file = await db.export()
+  same<typeof file, Blob>()
+  await db.import(file)
+  const backups = db.backups({ every: 60_000, keep: { files: 7, age: 1e9 }, skipUnchanged: true, target: folder, onSuccess: ({ bytes }) => bytes, backoff: { first: 1 } })
+  same<typeof backups, Backups>()
+  // @ts-expect-error there is no such format
+  await db.backup(stream, { format: 'csv' })
+  // @ts-expect-error a path is no target: a page cannot open one
+  await db.backup('/tmp/backup.coffer')
+  // @ts-expect-error how often is not left to chance
+  db.backups({ target: folder })
+  // @ts-expect-error a backup is bytes, and not their name
+  await db.restore('backup.coffer')
+}
+
+export async function maintaining(db: Database): Promise<void> {
+  await db.checkpoint('truncate', { signal: AbortSignal.timeout(1000) })
+  await db.compact({ budgetBytes: 1e6 })
+  const verified = await db.verify()
+  same<typeof verified, Verified>()
+  const info = await db.storageInfo()
+  same<typeof info, StorageInfo>()
+  same<typeof info.page_count, number>()
+  same<Awaited<ReturnType<typeof db.memoryStats>>['wasm_heap'], number>()
+  await db.flush()
+  same<Awaited<ReturnType<typeof db.persist>>, boolean>()
+  same<Awaited<ReturnType<typeof db.estimate>>, StorageEstimate>()
+  const view = await db.snapshot()
+  same<typeof view, View>()
+  const notes = await db.at(view.commit).query<Note>('select id, body from note')
+  same<typeof notes, Note[]>()
+  await db.function('slug', (text) => String(text).toLowerCase(), { deterministic: true })
+  await db.function('slug', new URL('https://example.com/slug.js'))
+  // @ts-expect-error there is no such checkpoint
+  await db.checkpoint('hard')
+  // @ts-expect-error a view only reads
+  await view.run('delete from note')
+  // @ts-expect-error SQL has no objects
+  await db.function('odd', () => ({}))
+  // @ts-expect-error SQL does not wait
+  await db.function('later', async () => Promise.resolve(1))
+}
+
+export async function locking(db: Database, cryptoKey: CryptoKey): Promise<void> {
+  const keys = [passphrase('words'), rawKey(new Uint8Array(32)), webCryptoKey(cryptoKey), wrappedBy({ wrap: (key) => key, unwrap: async (wrapped) => Promise.resolve(wrapped) })]
+  same<typeof keys, Key[]>()
+  void open('notes', { key: passphrase('words'), kdf: 'pbkdf2', compression: { codec: 'zstd', level: 9, dictionary: new Uint8Array() } })
+  const slot = await db.keys.add(rawKey(new Uint8Array(32)))
+  same<typeof slot, number>()
+  same<Awaited<ReturnType<typeof db.keys.list>>, KeySlot[]>()
+  await db.keys.change(passphrase('old'), passphrase('new'))
+  await db.keys.rotate({ keys, onProgress: () => undefined })
+  await db.keys.remove(slot)
+  await db.encrypt(passphrase('words'), { cipher: 'chacha20-poly1305' })
+  await db.decrypt()
+  // @ts-expect-error what wraps must unwrap as well
+  wrappedBy({ wrap: (key: Uint8Array) => key })
+  // @ts-expect-error there is no such codec
+  void open('notes', { compression: { codec: 'brotli' } })
+  // @ts-expect-error nor such a derivation
+  void open('notes', { kdf: 'md5' })
+}
+
+export async function finding(): Promise<void> {
+  same<Awaited<ReturnType<typeof list>>, string[]>()
+  await destroy('notes')
+  const seen = await inspect('notes')
+  same<typeof seen, Inspected>()
+  await inspect(new Blob())
+  await restore('notes', new Blob(), { key: passphrase('words'), overwrite: true, backend: 'opfs', onProgress: ({ done }) => done })
+  // @ts-expect-error a backup says what its pages are
+  await restore('notes', new Blob(), { pageSize: 4096 })
 }

@@ -429,6 +429,66 @@ const cases = {
     gives: [5, ['no room', 'no room', 'no room'], [1000, 1000, 1000, 1000, 1000, 1000, 100, 200, 300, 1000], 3, true, true, true],
   },
 
+  'a tab that has not got the files asks for the same, and gets the same': {
+    run: async ({ open, fill, sum, sink, key, outcome, destroy, until }) => {
+      const options = { key: key(5), backend: 'auto' }
+      const leads = await open('both', options)
+      const db = await open('both', options)
+      const parts = [leads.leader, db.leader]
+      await fill(db, 10_000)
+      const before = await sum(db)
+      const target = sink()
+      let heard = 0
+      await db.backup(target.stream, { onProgress: () => (heard += 1) })
+      const giveUp = new AbortController()
+      const given = await outcome(db.backup(sink().stream, { signal: giveUp.signal, onProgress: () => giveUp.abort() }))
+      const view = await db.snapshot()
+      await db.run('delete from t where id > 5')
+      await db.keys.add(key(6))
+      await db.function('shout', (text) => `${text}!`)
+      await db.compact()
+      const { ok } = await db.verify()
+      const old = (await view.get('select count(*) as n from t')).n
+      await db.restore(target.blob())
+      const after = await sum(leads)
+      const file = await db.export()
+      await db.import(file)
+      const slots = (await leads.keys.list()).length
+      // What is long and what was given to the leader outlive it.
+      const verified = db.verify()
+      const saved = outcome(db.backup(sink(30).stream))
+      await leads.close()
+      await until(() => db.leader === 'self')
+      const shouted = (await db.get("select shout('still here') as s")).s
+      const codes = [(await verified).ok, await saved]
+      await db.close()
+      await destroy('both')
+      return [parts, JSON.stringify(after) === JSON.stringify(before), heard > 1, given, ok, old, slots, shouted, codes[0], ['fine', 'worker_lost'].includes(codes[1])]
+    },
+    gives: [['self', 'other'], true, true, 'AbortError', true, 10_000, 2, 'still here!', true, true],
+  },
+
+  'a worker that is lost is replaced, and the new one has the functions and the new key': {
+    run: async ({ open, key, destroy, until }) => {
+      let worker
+      const db = await open('lost', { key: key(1), worker: () => (worker = new Worker('/dist/worker.js')) })
+      await db.function('twice', (x) => x * 2)
+      await db.exec('create table t(x); insert into t values (21)')
+      await db.keys.change(key(1), key(2))
+      const seen = []
+      for (let round = 0; round < 2; round += 1) {
+        const before = worker
+        worker.terminate()
+        await until(() => worker !== before)
+        seen.push((await db.get('select twice(x) as y from t')).y)
+      }
+      await db.close()
+      await destroy('lost')
+      return seen
+    },
+    gives: [42, 42],
+  },
+
   'every mistake is named, and says what to do': {
     run: async ({ open, inspect, restore, destroy, outcome, rawKey, passphrase, sink }) => {
       const misuse = (work) => {

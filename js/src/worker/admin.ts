@@ -5,6 +5,7 @@ import { CofferError } from '../error.js'
 import type { Admin, AdminAnswer, Root } from '../verbs.js'
 import { BlobFile } from './blob.js'
 import { destroy, list } from './keeper.js'
+import { MemoryFile } from './memory.js'
 import { findRoot } from './places.js'
 
 export async function administer(call: Admin): Promise<AdminAnswer> {
@@ -26,9 +27,15 @@ export async function administer(call: Admin): Promise<AdminAnswer> {
   }
 }
 
-function inspected(blob: Blob, backend: string, root: 'manifest' | undefined): Root {
+async function inspected(blob: Blob, backend: string, root: 'manifest' | undefined): Promise<Root> {
   const files = new Files()
   const name = root ?? 'backup'
-  files.put(name, new BlobFile(blob))
+  if (root === undefined) files.put(name, new BlobFile(blob))
+  else {
+    // It is small, and a window cannot read a Blob without waiting.
+    const file = new MemoryFile(name)
+    file.write(new Uint8Array(await blob.arrayBuffer()), 0)
+    files.put(name, file)
+  }
   return { ...(inspect(files, root === undefined ? name : undefined) as Omit<Root, 'backend'>), backend }
 }

@@ -17,11 +17,12 @@ import type { Connection, Cursor } from '../../wasm/coffer_web.js'
 import { fingerprint } from '../../wasm/coffer_web.js'
 import { CofferError, decodeError, encodeError } from '../error.js'
 import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Reply, Request, ToWorker } from '../protocol.js'
-import type { BatchItem, RunResult, StatementInfo } from '../types.js'
+import type { StatementInfo } from '../types.js'
 import type { Verb, VerbAnswer } from '../verbs.js'
 import { interruptible } from './cancel.js'
 import { Client } from './client.js'
 import type { Caller, Transaction } from './client.js'
+import { more, noRows, perform } from './statements.js'
 
 /** What a session needs of the open database. */
 export interface Engine {
@@ -694,69 +695,5 @@ function free(cursor: Cursor): void {
     cursor.free()
   } catch {
     // As said.
-  }
-}
-
-function more(rows: Uint8Array): boolean {
-  return rows[12] === 1
-}
-
-/** A result without columns and rows. */
-function noRows(): Uint8Array {
-  const rows = new Uint8Array(13)
-  rows[8] = rows.length
-  return rows
-}
-
-function perform(connection: Connection, call: Extract<Call, { kind: 'exec' | 'run' | 'prepare' | 'batch' }>): Answers['exec' | 'run' | 'prepare' | 'batch'] {
-  switch (call.kind) {
-    case 'exec':
-      connection.exec(call.sql)
-      return undefined
-    case 'run':
-      return run(connection, call)
-    case 'prepare': {
-      const { columns, parameters, readonly } = connection.prepare(call.sql) as StatementInfo
-      return { columns, parameters, readonly }
-    }
-    case 'batch':
-      return batch(connection, call.items, call.goOn)
-    default:
-      return call satisfies never
-  }
-}
-
-function run(connection: Connection, { sql, values }: Bound): RunResult {
-  const changes = connection.run(sql, values)
-  const rowid = connection.lastInsertRowid()
-  const rounded = Number(rowid)
-  return { changes, lastInsertRowid: Number.isSafeInteger(rounded) ? rounded : rowid }
-}
-
-/** All of it in one transaction, or in a savepoint of the one that is open. */
-function batch(connection: Connection, items: readonly Bound[], goOn: boolean): Answers['batch'] {
-  const alone = connection.autocommit()
-  connection.exec(alone ? 'begin immediate' : 'savepoint coffer_batch')
-  const done: (BatchItem | { readonly failure: Failure })[] = []
-  let index = 0
-  try {
-    for (const item of items) {
-      try {
-        done.push(run(connection, item))
-      } catch (error) {
-        const problem = encodeError(error)
-        // A statement that fails undoes itself alone, unless it undid everything (`or rollback`, a full disk, an interrupt).
-        if (!goOn || connection.autocommit() || problem.code === 'worker_lost' || problem.code === 'not_ready') throw error
-        done.push({ failure: problem })
-      }
-      index += 1
-    }
-    connection.exec(alone ? 'commit' : 'release coffer_batch')
-    return done
-  } catch (error) {
-    if (!connection.autocommit()) connection.exec(alone ? 'rollback' : 'rollback to coffer_batch; release coffer_batch')
-    const problem = encodeError(error)
-    if (problem.code === 'worker_lost' || index >= items.length) throw error
-    throw decodeError({ ...problem, detail: { index } })
   }
 }

@@ -1,0 +1,302 @@
+// The engine in the thread of its caller: for an app's own worker, and in a window where IndexedDB or memory will do.
+//
+// Y1  The database is this thread's alone, under the same lock as everywhere: who opens it meanwhile elsewhere is told so.
+// Y2  In OPFS a commit is on the disk when its call returns. In IndexedDB it is written behind, and `flush` says when it is there.
+
+import { CofferError, decodeError, encodeError } from './error.js'
+import { start } from './host.js'
+import { plainOf, plainOfNew } from './keys.js'
+import type { Opening } from './protocol.js'
+import { statement } from './sql.js'
+import type {
+  BatchOptions, BatchOutcome, BatchStatement, FunctionOptions, MemoryStats, PlainKey, QueryOptions, Row, RunResult, SqlFunction, SqlInput, SqlParameters, StatementInfo, StorageInfo,
+  SyncDatabase, SyncOpenOptions, SyncQueries, SyncStatement,
+} from './types.js'
+import type { Root } from './verbs.js'
+import { decodeRows, encodeParameters } from './wire.js'
+import type { Connection, Cursor } from '../wasm/coffer_web.js'
+import { administer } from './worker/admin.js'
+import { Keeper } from './worker/keeper.js'
+import { batch, perform, run } from './worker/statements.js'
+
+export { CofferError } from './error.js'
+export { passphrase, rawKey, webCryptoKey, wrappedBy } from './keys.js'
+export type * from './types.js'
+
+const everything = 0xffff_ffff
+const partBytes = 256 * 1024
+
+let loaded: Promise<WebAssembly.Module> | undefined
+
+/** Opens the database in this thread. Opening files takes waiting; everything after it does not. */
+export async function openSync(name: string, options: SyncOpenOptions = {}): Promise<SyncDatabase> {
+  const { wasm, key, compression, ...rest } = options
+  if (typeof WebAssembly === 'undefined' || typeof navigator === 'undefined') throw new CofferError('unsupported', 'a database opens in a browser: there is no storage here')
+  loaded ??= wasm instanceof WebAssembly.Module ? Promise.resolve(wasm) : wasm === undefined || wasm instanceof URL ? fetched(wasm ?? new URL('./store.wasm', import.meta.url)) : WebAssembly.compile(wasm)
+  const module = await loaded.catch((cause: unknown) => {
+    loaded = undefined
+    throw new CofferError('worker_lost', `the engine could not be loaded: ${String(cause)}`, { cause })
+  })
+  let database: ThreadDatabase | undefined
+  start(module, (message) => database?.lose(message))
+  const opening: Opening = {
+    ...rest,
+    name,
+    ...(compression !== undefined && { codec: compression.level === undefined ? compression.codec : `${compression.codec}:${compression.level}` }),
+    ...(compression?.dictionary instanceof Uint8Array && { dictionary: compression.dictionary }),
+    ...(key !== undefined && { key: await plain(name, { ...options, key }) }),
+  }
+  try {
+    const keeper = await Keeper.open(opening, reportError)
+    await keeper.run(() => undefined)
+    database = new ThreadDatabase(name, keeper)
+    return database
+  } catch (error) {
+    throw told(error)
+  }
+}
+
+async function fetched(address: URL): Promise<WebAssembly.Module> {
+  const response = await fetch(address)
+  if (!response.ok) throw new Error(`HTTP status ${response.status} for ${address.href}`)
+  return WebAssembly.compile(await response.arrayBuffer())
+}
+
+async function plain(name: string, { key, backend }: SyncOpenOptions & Required<Pick<SyncOpenOptions, 'key'>>): Promise<PlainKey> {
+  if (key.kind !== 'wrapped') return key
+  if (backend === 'memory') return plainOfNew(key)
+  try {
+    return await plainOf(key, ((await administer({ do: 'inspect', name, backend })) as Root).slots)
+  } catch (error) {
+    const failure = told(error)
+    if (failure.code !== 'not_found') throw failure
+    return plainOfNew(key)
+  }
+}
+
+/** What was thrown, as the class that is promised. */
+function told(error: unknown): CofferError {
+  if (error instanceof CofferError) return error
+  const failure = encodeError(error)
+  return decodeError(failure.code === 'not_ready' ? { code: 'busy', message: 'the database needs another file, which takes waiting; await flush() and try again' } : failure)
+}
+
+/** The row that such a table always has. */
+function one<T>(row: T | undefined): T {
+  if (row === undefined) throw new CofferError('sqlite', 'the figures are missing')
+  return row
+}
+
+class ThreadQueries implements SyncQueries {
+  protected readonly keeper: Keeper
+  protected readonly connection: Connection
+  #over: CofferError | undefined
+
+  constructor(keeper: Keeper, connection: Connection) {
+    this.keeper = keeper
+    this.connection = connection
+  }
+
+  /** From now on everything throws `reason`. */
+  finish(reason: CofferError): void {
+    this.#over ??= reason
+  }
+
+  exec(sql: string): void {
+    this.on((connection) => connection.exec(sql))
+  }
+
+  run(sql: string, parameters?: SqlParameters): RunResult {
+    const values = encodeParameters(parameters)
+    return this.on((connection) => run(connection, { sql, values }))
+  }
+
+  query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T[] {
+    return this.#rows<T>(sql, encodeParameters(parameters), options, everything)
+  }
+
+  get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T | undefined {
+    return this.#rows<T>(sql, encodeParameters(parameters), options, 1)[0]
+  }
+
+  sql<T extends object = Row>(parts: TemplateStringsArray, ...values: readonly SqlInput[]): T[] {
+    return this.query<T>(statement(parts), values)
+  }
+
+  *iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, { bigint, batch: rows = 256 }: Pick<QueryOptions, 'bigint'> & { readonly batch?: number } = {}): Generator<T, void, undefined> {
+    const values = encodeParameters(parameters)
+    // One state of the database, whatever the loop writes: outside of a transaction that takes a connection of its own.
+    const alone = this.on((connection) => connection.autocommit())
+    const reader = alone ? this.on(() => this.keeper.database.connectReader()) : undefined
+    const connection = reader ?? this.connection
+    let cursor: Cursor | undefined
+    try {
+      cursor = this.on(() => connection.open(sql, values))
+      const next = (decoded: T[]): boolean => this.on(() => cursor !== undefined && decodeRows(cursor.next(rows, partBytes), decoded, bigint))
+      for (let more = true; more; ) {
+        const decoded: T[] = []
+        more = next(decoded)
+        yield* decoded
+      }
+    } finally {
+      cursor?.free()
+      reader?.free()
+    }
+  }
+
+  prepare<T extends object = Row>(sql: string): SyncStatement<T> {
+    return new ThreadStatement<T>(this, sql, this.on((connection) => perform(connection, { kind: 'prepare', sql }) as StatementInfo))
+  }
+
+  batch(statements: readonly BatchStatement[], options?: Pick<BatchOptions<'abort'>, 'onError'>): RunResult[]
+  batch(statements: readonly BatchStatement[], options: Pick<BatchOptions<'continue'>, 'onError'>): BatchOutcome[]
+  batch(statements: readonly BatchStatement[], { onError }: Pick<BatchOptions, 'onError'> = {}): RunResult[] | BatchOutcome[] {
+    const items = statements.map(({ sql, params }) => ({ sql, values: encodeParameters(params) }))
+    return this.on((connection) => batch(connection, items, onError === 'continue')).map((item) => ('failure' in item ? { error: decodeError(item.failure) } : item))
+  }
+
+  transaction<R>(work: (transaction: SyncQueries) => R, { readonly = false }: { readonly readonly?: boolean } = {}): R {
+    const outer = this.on((connection) => connection.autocommit())
+    const [begin, end, undo] = outer ? [readonly ? 'begin' : 'begin immediate', 'commit', 'rollback'] : ['savepoint coffer_sync', 'release coffer_sync', 'rollback to coffer_sync; release coffer_sync']
+    this.exec(begin)
+    const inner = new ThreadQueries(this.keeper, this.connection)
+    try {
+      const result = work(inner)
+      if (result instanceof Promise) throw new TypeError('a transaction is over when its work returns, so it cannot wait for a promise')
+      this.exec(end)
+      return result
+    } catch (error) {
+      // An error may have undone the whole of it already.
+      if (!this.connection.autocommit()) this.connection.exec(undo)
+      throw error
+    } finally {
+      inner.finish(new CofferError('aborted', 'the transaction is over'))
+    }
+  }
+
+  /** Runs something on the connection, and makes what it committed as durable as the database was opened for. */
+  protected on<T>(work: (connection: Connection) => T): T {
+    if (this.#over !== undefined) throw this.#over
+    try {
+      const before = this.connection.lastCommit()
+      const result = work(this.connection)
+      // Y2
+      if (this.connection.lastCommit() !== before) this.keeper.settle()?.catch(reportError)
+      return result
+    } catch (error) {
+      const failure = told(error)
+      // What nobody threw on purpose leaves the engine in no state to be called again.
+      if (failure.code === 'worker_lost') this.finish(failure)
+      throw failure
+    }
+  }
+
+  #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: Pick<QueryOptions, 'bigint'> = {}, count: number): T[] {
+    return this.on((connection) => {
+      const cursor = connection.open(sql, values)
+      const rows: T[] = []
+      try {
+        if (cursor !== undefined) while (decodeRows(cursor.next(count, partBytes), rows, bigint) && rows.length < count);
+        return rows
+      } finally {
+        cursor?.free()
+      }
+    })
+  }
+}
+
+class ThreadDatabase extends ThreadQueries implements SyncDatabase {
+  readonly name: string
+  #closing: Promise<void> | undefined
+
+  constructor(name: string, keeper: Keeper) {
+    super(keeper, keeper.database.connect())
+    this.name = name
+  }
+
+  /** The engine has failed, and must not be called any more. */
+  lose(message: string): void {
+    this.finish(new CofferError('worker_lost', message))
+  }
+
+  function(name: string, source: SqlFunction, { deterministic = false }: FunctionOptions = {}): void {
+    this.on(() => this.keeper.database.function(name, source, deterministic))
+  }
+
+  storageInfo(): StorageInfo {
+    return one(this.get<StorageInfo>('select * from storage_info'))
+  }
+
+  memoryStats(): MemoryStats {
+    return one(this.get<MemoryStats>('select * from memory_stats'))
+  }
+
+  async flush(): Promise<void> {
+    try {
+      await this.keeper.run(() => undefined)
+    } catch (error) {
+      throw told(error)
+    }
+  }
+
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      if (!this.connection.autocommit()) this.connection.exec('rollback')
+      this.finish(new CofferError('closed', 'the database is closed'))
+      this.connection.free()
+      this.#closing = this.keeper.close().catch((error: unknown) => {
+        throw told(error)
+      })
+    }
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+class ThreadStatement<T extends object> implements SyncStatement<T> {
+  readonly sql: string
+  readonly columns: readonly string[]
+  readonly parameters: number
+  readonly readonly: boolean
+  #queries: SyncQueries | undefined
+
+  constructor(queries: SyncQueries, sql: string, { columns, parameters, readonly }: StatementInfo) {
+    this.#queries = queries
+    this.sql = sql
+    this.columns = columns
+    this.parameters = parameters
+    this.readonly = readonly
+  }
+
+  all(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T[] {
+    return this.#on().query<T>(this.sql, parameters, options)
+  }
+
+  get(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T | undefined {
+    return this.#on().get<T>(this.sql, parameters, options)
+  }
+
+  run(parameters?: SqlParameters): RunResult {
+    return this.#on().run(this.sql, parameters)
+  }
+
+  iterate(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): IterableIterator<T> {
+    return this.#on().iterate<T>(this.sql, parameters, options)
+  }
+
+  finalize(): void {
+    this.#queries = undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.finalize()
+  }
+
+  #on(): SyncQueries {
+    if (this.#queries === undefined) throw new CofferError('closed', 'the statement is finalized')
+    return this.#queries
+  }
+}
