@@ -4,6 +4,7 @@
 // I1  A machine on which everything was found gets an empty plan.
 // I2  What only a person can do never hides what the set-up itself can do: both are in the plan, the person's part last.
 // I3  Every step says what it is for in its `why`.
+// I4  What is optional is never a reason to stop.
 
 import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTarget } from './tools.mjs'
 
@@ -14,6 +15,7 @@ import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTar
  * @property {boolean} rustup           rustup is there
  * @property {number | undefined} rust  minor version of the Rust in PATH (95 for 1.95)
  * @property {string[]} rustupTried     targets that rustup was asked for in this run
+ * @property {string[]} givenUp         optional programs that apt was asked for in this run
  * @property {boolean} wasmTarget       some rustc on this machine links a wasm32 library
  * @property {boolean} bareTarget       rustc in PATH has the bare-metal target
  * @property {boolean} debianRust       Debian's rustc, cargo and library source are installed
@@ -23,7 +25,7 @@ import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTar
  * @property {boolean} modules          node_modules is what the lock file asks for
  */
 
-/** @typedef {{ kind: 'std' | 'npm', why: string } | { kind: 'rustup', target: string, why: string } | { kind: 'apt', choices: string[][], why: string } |
+/** @typedef {{ kind: 'std' | 'npm', why: string } | { kind: 'rustup', target: string, why: string } | { kind: 'apt', choices: string[][], why: string, optional?: string } |
  *    { kind: 'cargo', command: string, crate: string, version: string, why: string } | { kind: 'person', what: string, say: string, why: string }} Step */
 
 /** @param {Facts} facts @param {'build' | 'test'} scope @returns {Step[]} */
@@ -39,7 +41,9 @@ export function plan(facts, scope) {
   }
   for (const [name, need] of Object.entries(programs)) {
     if (!wanted(need) || facts.programs[name] !== undefined) continue
-    if (facts.apt) steps.push({ kind: 'apt', choices: need.apt, why: `${name}: ${need.why}` })
+    if (need.optional === true) {
+      if (facts.apt && !facts.givenUp.includes(name)) steps.push({ kind: 'apt', choices: need.apt, why: `${name}: ${need.why}`, optional: name })
+    } else if (facts.apt) steps.push({ kind: 'apt', choices: need.apt, why: `${name}: ${need.why}` })
     else person(name, need.why, advice(facts, need.person, need.apt))
   }
   if (!facts.wasmTarget) {

@@ -20,7 +20,7 @@ function hand(command, parameters, env) {
 
 try {
   if (verb === undefined) throw new SetupError('usage: node scripts/run.mjs VERB [arguments]; `cargo xtask --help` lists the verbs')
-  const env = ensure(forBuildOnly.includes(verb) ? 'build' : 'test')
+  const env = await ensure(forBuildOnly.includes(verb) ? 'build' : 'test')
   if (verb === 'start') {
     hand('cargo', ['xtask', 'build'], env)
     // In this process: whoever ends `npm start` ends the server with it.

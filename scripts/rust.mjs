@@ -8,8 +8,8 @@ import { SetupError, ensure } from './setup.mjs'
 export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 
 /** The environment of a wasm build, set up first if nobody did. */
-export function wasmEnvironment() {
-  const env = { ...process.env, ...(process.env.COFFER_SETUP === '1' ? {} : ensure('test')) }
+export async function wasmEnvironment() {
+  const env = { ...process.env, ...(process.env.COFFER_SETUP === '1' ? {} : await ensure('test')) }
   const bin = env.COFFER_WASM_BIN
   if (bin) {
     env.PATH = [bin, env.PATH].join(path.delimiter)

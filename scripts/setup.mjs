@@ -11,7 +11,7 @@
 //
 // Nothing here is imported from node_modules: this runs before they exist.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as os from 'node:os'
@@ -37,9 +37,20 @@ function run(command, args, options = {}) {
   return { ok: done.status === 0, text: done.stdout ?? '', complaint: (done.stderr ?? '') || String(done.error?.message ?? '') }
 }
 
+/** As `run`, while others run. */
+function runBeside(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    const texts = ['', '']
+    for (const [index, stream] of [child.stdout, child.stderr].entries()) stream.setEncoding('utf8').on('data', (text) => (texts[index] += text))
+    child.once('error', (error) => resolve({ ok: false, text: '', complaint: error.message }))
+    child.once('close', (code) => resolve({ ok: code === 0, text: texts[0], complaint: texts[1] }))
+  })
+}
+
 /** Runs one installer; on failure throws its last lines, which are where such programs say what was wrong. */
-function install(command, args, options = {}) {
-  const done = run(command, args, options)
+async function install(command, args, options = {}) {
+  const done = await runBeside(command, args, options)
   if (!done.ok) throw new SetupError(`${[command, ...args].join(' ')} failed: ${lastLine(done.complaint || done.text)}`)
 }
 
@@ -125,7 +136,7 @@ function debianStdCurrent(debian) {
   return isFile(stamp) && fs.readFileSync(stamp, 'utf8') === debian.about && linksWasm(debian.rustc)
 }
 
-function look(tried) {
+function look({ targets, givenUp }) {
   const rustc = inPath(['rustc'])
   const minor = rustc === undefined ? undefined : Number(/^rustc 1\.(\d+)/.exec(run(rustc, ['-V']).text)?.[1] ?? 0)
   const own = rustc !== undefined && linksWasm(rustc)
@@ -138,7 +149,8 @@ function look(tried) {
     admin,
     rustup: inPath(['rustup']) !== undefined,
     rust: minor || undefined,
-    rustupTried: tried,
+    rustupTried: targets,
+    givenUp,
     wasmTarget: own || fallback,
     bareTarget: own && hasTarget(rustc, bareTarget),
     wasmFromDebian: !own && fallback,
@@ -166,30 +178,37 @@ function crateVersion(command) {
 
 function asAdministrator(facts, command, args) {
   const [first, ...rest] = [...(facts.admin ?? []), command, ...args]
-  install(first, rest, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  return install(first, rest, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
 }
 
 let aptListsFresh = false
 
-function apt(step, facts) {
-  const known = (packages) => run('apt-cache', ['show', '--no-all-versions', ...packages]).ok
-  const pick = () => step.choices.find(known)
+/** All that apt is to install, in one call: most of its time goes into what it does once at the end. */
+async function apt(steps, facts, tried) {
   if (!aptListsFresh) {
     say('apt-get update (the lists of what can be installed)')
-    asAdministrator(facts, 'apt-get', ['update', '-qq'])
+    await asAdministrator(facts, 'apt-get', ['update', '-qq'])
     aptListsFresh = true
   }
-  const packages = pick()
-  if (packages === undefined) throw new SetupError(`apt has none of: ${step.choices.map((choice) => choice.join(' ')).join(', ')} (needed for ${step.why})`)
-  say(`apt-get install ${packages.join(' ')} (${step.why})`)
-  asAdministrator(facts, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages])
+  const all = []
+  for (const step of steps) {
+    // Tried once, whatever it brings.
+    if (step.optional !== undefined) tried.givenUp.push(step.optional)
+    const packages = step.choices.find((choice) => run('apt-cache', ['show', '--no-all-versions', ...choice]).ok)
+    if (packages !== undefined) {
+      say(`apt-get install ${packages.join(' ')} (${step.why})`)
+      all.push(...packages)
+    } else if (step.optional !== undefined) say(`apt has no ${step.choices.join(' or ')}, going on without (${step.why})`)
+    else throw new SetupError(`apt has none of: ${step.choices.map((choice) => choice.join(' ')).join(', ')} (needed for ${step.why})`)
+  }
+  if (all.length > 0) await asAdministrator(facts, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...all])
 }
 
 /** Where Debian's Rust can stand in, a network that leads nowhere may cost less than a minute; elsewhere rustup is the only way. */
-function rustup(step, facts, tried) {
-  tried.push(step.target)
+async function rustup(step, facts, tried) {
+  tried.targets.push(step.target)
   say(`rustup target add ${step.target} (${step.why})`)
-  const done = run('rustup', ['target', 'add', step.target], { timeout: facts.apt ? 45_000 : 900_000, killSignal: 'SIGKILL' })
+  const done = await runBeside('rustup', ['target', 'add', step.target], { timeout: facts.apt ? 45_000 : 900_000, killSignal: 'SIGKILL' })
   if (!done.ok) say(`rustup could not give it, going on without: ${lastLine(done.complaint)}`)
 }
 
@@ -197,7 +216,7 @@ function rustup(step, facts, tried) {
  * Builds the standard library for wasm from the source package and puts it where that compiler looks, as if rustup had brought it.
  * `test` is among the crates because test binaries need it; bitcode is embedded because the release profile uses fat LTO.
  */
-function buildStd(step, facts) {
+async function buildStd(step, facts) {
   const debian = facts.debian ?? debianRust()
   if (debian === undefined) throw new SetupError(`Debian's Rust packages did not bring a compiler of 1.95 or newer with its source (needed for ${step.why})`)
   say(`building the standard library for ${target} from source, about a minute (${step.why})`)
@@ -209,56 +228,71 @@ function buildStd(step, facts) {
     const env = { ...process.env, RUSTC: debian.rustc, RUSTC_BOOTSTRAP: '1', RUSTFLAGS: '-Cembed-bitcode=yes', CARGO_TARGET_DIR: path.join(folder, 'target') }
     delete env.RUSTUP_TOOLCHAIN
     delete env.CARGO_ENCODED_RUSTFLAGS
-    install(path.join(debianBin, 'cargo'), ['build', '--release', '-Zbuild-std=std,panic_abort,test', '--target', target], { cwd: folder, env })
+    await install(path.join(debianBin, 'cargo'), ['build', '--release', '-Zbuild-std=std,panic_abort,test', '--target', target], { cwd: folder, env })
     const built = path.join(folder, 'target', target, 'release', 'deps')
     const libraries = fs.readdirSync(built).filter((name) => name.endsWith('.rlib') && !name.startsWith('libcoffer_std_probe'))
     const home = path.join(debian.sysroot, 'lib', 'rustlib', target)
     const lib = path.join(home, 'lib')
     const hostBin = path.join(debian.sysroot, 'lib', 'rustlib', debian.host, 'bin')
-    asAdministrator(facts, 'rm', ['-rf', home])
-    asAdministrator(facts, 'mkdir', ['-p', lib, hostBin])
-    asAdministrator(facts, 'cp', [...libraries.map((name) => path.join(built, name)), lib])
-    if (!isFile(path.join(hostBin, 'rust-lld'))) asAdministrator(facts, 'ln', ['-sf', inPath(linker.names), path.join(hostBin, 'rust-lld')])
+    await asAdministrator(facts, 'rm', ['-rf', home])
+    await asAdministrator(facts, 'mkdir', ['-p', lib, hostBin])
+    await asAdministrator(facts, 'cp', [...libraries.map((name) => path.join(built, name)), lib])
+    if (!isFile(path.join(hostBin, 'rust-lld'))) await asAdministrator(facts, 'ln', ['-sf', inPath(linker.names), path.join(hostBin, 'rust-lld')])
     // The stamp comes last: a half-copied library is built again.
     fs.writeFileSync(path.join(folder, 'built-by'), debian.about)
-    asAdministrator(facts, 'cp', [path.join(folder, 'built-by'), stdStamp(debian.sysroot)])
+    await asAdministrator(facts, 'cp', [path.join(folder, 'built-by'), stdStamp(debian.sysroot)])
   } finally {
     fs.rmSync(folder, { recursive: true, force: true })
   }
 }
 
-function cargoInstall(step) {
-  say(`cargo install ${step.crate} ${step.version}, two to four minutes (${step.why})`)
+/** Objects that both tools need are compiled once: they share a folder until both are there. */
+const toolsTarget = path.join(cache, 'tools-target')
+
+async function cargoInstall(step) {
+  say(`cargo install ${step.crate} ${step.version}, one to three minutes (${step.why})`)
   // Optimised lightly: the tool runs for seconds, and compiling it is what a person waits for.
-  const env = { ...process.env, CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16', CARGO_PROFILE_RELEASE_DEBUG: '0' }
-  delete env.CARGO_TARGET_DIR
-  install('cargo', ['install', '--quiet', '--force', '--root', path.join(cache, 'tools'), '--version', `=${step.version}`, step.crate], { env, cwd: os.tmpdir() })
+  const env = {
+    ...process.env, CARGO_TARGET_DIR: toolsTarget,
+    CARGO_PROFILE_RELEASE_OPT_LEVEL: '1', CARGO_PROFILE_RELEASE_LTO: 'off', CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16', CARGO_PROFILE_RELEASE_DEBUG: '0',
+  }
+  await install('cargo', ['install', '--quiet', '--force', '--root', path.join(cache, 'tools'), '--version', `=${step.version}`, step.crate], { env, cwd: os.tmpdir() })
 }
 
-function npm(step) {
+async function npm(step) {
   say(`npm ci (${step.why})`)
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
-  install(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', ...quiet], { cwd: root, shell: process.platform === 'win32' })
+  await install(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', ...quiet], { cwd: root, shell: process.platform === 'win32' })
   fs.writeFileSync(moduleStamp, lockHash())
 }
 
-function perform(step, facts, tried) {
-  switch (step.kind) {
-    case 'apt': return apt(step, facts)
-    case 'rustup': return rustup(step, facts, tried)
-    case 'std': return buildStd(step, facts)
-    case 'cargo': return cargoInstall(step)
-    case 'npm': return npm(step)
-    default: throw new Error(`no such step: ${step.kind}`)
-  }
+/** What changes the system: one thing after another. */
+async function changeSystem(steps, facts, tried) {
+  const packages = steps.filter((step) => step.kind === 'apt')
+  const targets = steps.filter((step) => step.kind === 'rustup')
+  // What rustup is asked for comes by another way than packages, or not at all.
+  const asked = targets.reduce((before, step) => before.then(() => rustup(step, facts, tried)), Promise.resolve())
+  if (packages.length > 0) await apt(packages, facts, tried)
+  await asked
+  for (const step of steps) if (step.kind === 'std') await buildStd(step, facts)
 }
+
+/** What only fills folders of ours. */
+async function fillFolders(steps) {
+  for (const step of steps) await (step.kind === 'npm' ? npm(step) : cargoInstall(step))
+  fs.rmSync(toolsTarget, { recursive: true, force: true })
+}
+
+const fillsFolders = (step) => step.kind === 'npm' || step.kind === 'cargo'
 
 /**
  * Looks and installs until nothing is missing. Two rounds are the rule at most: the second exists because what rustup could not give is
- * planned anew. A round that leaves the same step to do means that its installer reported success and brought nothing.
+ * planned anew. A round that leaves the same step to do means that its installer reported success and brought nothing. What fills our own
+ * folders goes on beside what changes the system, as soon as there is a compiler.
  */
-function settle(scope) {
-  const tried = []
+async function settle(scope) {
+  const tried = { targets: [], givenUp: [] }
+  let filling
   for (let round = 0; ; round += 1) {
     const facts = look(tried)
     const steps = plan(facts, scope)
@@ -266,8 +300,18 @@ function settle(scope) {
     const persons = steps.filter((step) => step.kind === 'person')
     for (const step of persons) say(`missing: ${step.what} (${step.why}). ${step.say}`)
     if (persons.length > 0) throw new SetupError(`stopped: please install ${persons.map((step) => step.what).join(', ')} as said above, then run this again`)
-    if (round === 3) throw new SetupError(`still missing after installing: ${steps.map((step) => step.why).join('; ')}`)
-    for (const step of steps) perform(step, facts, tried)
+    if (round === 4) throw new SetupError(`still missing after installing: ${steps.map((step) => step.why).join('; ')}`)
+    const system = steps.filter((step) => !fillsFolders(step))
+    if (filling === undefined && (system.length === 0 || facts.programs.cc !== undefined)) {
+      filling = fillFolders(steps.filter(fillsFolders))
+      // Its failure is told when its turn to be waited for comes.
+      filling.catch(() => undefined)
+    }
+    if (system.length > 0) await changeSystem(system, facts, tried)
+    else {
+      await filling
+      filling = undefined
+    }
   }
 }
 
@@ -281,7 +325,7 @@ function environment(facts) {
     AR_wasm32_unknown_unknown: facts.programs.ar,
     COFFER_SETUP: '1',
   }
-  for (const name of ['chromium', 'chromedriver', 'firefox']) if (facts.programs[name] !== undefined) env[programs[name].variable] = facts.programs[name]
+  for (const name of ['chromium', 'chromedriver', 'firefox', 'webkitdriver', 'xvfb']) if (facts.programs[name] !== undefined) env[programs[name].variable] = facts.programs[name]
   return env
 }
 
@@ -325,12 +369,12 @@ function readStamp(file) {
 }
 
 /** Brings the machine to where `scope` works and returns the environment variables to run under. @param {'build' | 'test'} scope */
-export function ensure(scope) {
+export async function ensure(scope) {
   if (Number(process.versions.node.split('.')[0]) < nodeMajorMin) throw new SetupError(`Node ${nodeMajorMin} or newer is needed, this is ${process.version}: https://nodejs.org`)
   const file = stampFile(scope)
   const known = readStamp(file)
   if (known !== undefined) return { ...known, PATH: [toolBin, process.env.PATH].join(path.delimiter) }
-  const facts = settle(scope)
+  const facts = await settle(scope)
   const env = environment(facts)
   fs.mkdirSync(cache, { recursive: true })
   const draft = `${file}.${process.pid}`
@@ -339,20 +383,20 @@ export function ensure(scope) {
   return env
 }
 
-function main(args) {
+async function main(args) {
   const scope = args.includes('--scope') ? args[args.indexOf('--scope') + 1] : 'test'
   if (scope !== 'build' && scope !== 'test') throw new SetupError('usage: node scripts/setup.mjs [--scope build|test] [--print-env | --dry-run]')
   if (args.includes('--dry-run')) {
-    for (const step of plan(look([]), scope)) say(`would do: ${step.kind} for ${step.why}`)
+    for (const step of plan(look({ targets: [], givenUp: [] }), scope)) say(`would do: ${step.kind} for ${step.why}`)
     return
   }
-  const env = ensure(scope)
+  const env = await ensure(scope)
   if (args.includes('--print-env')) for (const [name, value] of Object.entries(env)) process.stdout.write(`${name}=${value}\n`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    main(process.argv.slice(2))
+    await main(process.argv.slice(2))
   } catch (error) {
     if (!(error instanceof SetupError)) throw error
     say(error.message)

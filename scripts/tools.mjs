@@ -25,7 +25,8 @@ const windows = (...path) => ['ProgramFiles', 'ProgramFiles(x86)', 'LOCALAPPDATA
 
 /**
  * Programs that are simply looked for. `variable` lets a person name one; `names` are looked up in PATH; `places` are fixed paths;
- * `apt` lists alternatives, each a set of packages; `person` is what to do where no package manager of ours can help.
+ * `apt` lists alternatives, each a set of packages; `person` is what to do where no package manager of ours can help. What is `optional`
+ * is installed where apt has it and done without elsewhere.
  */
 export const programs = {
   cc: {
@@ -57,6 +58,10 @@ export const programs = {
     places: { darwin: ['/Applications/Firefox.app/Contents/MacOS/firefox'], win32: windows('Mozilla Firefox', 'firefox.exe') },
     apt: [['firefox-esr'], ['firefox']], person: { darwin: 'brew install --cask firefox', win32: 'winget install Mozilla.Firefox' },
   },
+  webkitdriver: {
+    why: 'runs the browser tests in a third engine', for: 'test', optional: true, variable: 'WEBKITDRIVER', names: ['WebKitWebDriver'], apt: [['webkit2gtk-driver']],
+  },
+  xvfb: { why: 'the display that WebKit insists on', for: 'test', optional: true, variable: 'XVFB', names: ['Xvfb'], apt: [['xvfb']] },
 }
 
 /** wasm-ld for Debian's Rust, which does not carry rust-lld. */

@@ -10,9 +10,9 @@ import { entry, must, root, targetDirectory, wasmEnvironment } from './rust.mjs'
 /** The features that Rust's wasm32 target and our +simd128 let the compiler use; wasm-opt refuses a module that uses one it was not told of. */
 const features = ['simd', 'bulk-memory', 'bulk-memory-opt', 'mutable-globals', 'nontrapping-float-to-int', 'sign-ext', 'reference-types', 'multivalue', 'call-indirect-overlong']
 
-await entry((args) => {
+await entry(async (args) => {
   const dev = args.includes('--dev')
-  const env = wasmEnvironment()
+  const env = await wasmEnvironment()
   const built = path.join(targetDirectory(), 'wasm-pack')
   must('wasm-pack', ['build', path.join(root, 'crate', 'web'), ...(dev ? ['--dev'] : ['--profile', 'wasm']), '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built], env)
 

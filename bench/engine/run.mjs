@@ -23,7 +23,7 @@ function serve(folder) {
 const text = (us) => (us < 1000 ? `${us.toFixed(1)} us` : `${(us / 1000).toFixed(1)} ms`)
 
 await entry(async () => {
-  const env = wasmEnvironment()
+  const env = await wasmEnvironment()
   Object.assign(process.env, env)
   const folder = path.join(targetDirectory(), 'bench-engine')
   must('wasm-pack', ['build', path.join(root, 'bench', 'engine'), '--release', '--target', 'web', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', folder], env)

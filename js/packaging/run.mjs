@@ -71,7 +71,7 @@ async function visit(launch, folder, policy) {
 const countWasm = (folder) => fs.readdirSync(folder, { recursive: true }).filter((name) => String(name).endsWith('.wasm')).length
 
 await entry(async (names) => {
-  Object.assign(process.env, ensure('test'))
+  Object.assign(process.env, await ensure('test'))
   const { launch } = await import('../../tests/browser/launch.mjs')
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'coffer-packaging-'))
   let failed = 0
