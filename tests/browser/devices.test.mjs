@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { serve } from '../../scripts/files.mjs'
 import { buildSuite } from '../../scripts/suite.mjs'
-import { engines, launch } from './launch.mjs'
+import { engines, launch, placesOf } from './launch.mjs'
 
 let site
 before(async () => {
@@ -14,18 +14,18 @@ before(async () => {
 after(() => site.close())
 
 /** Where files are sparse a far offset costs nothing; in memory it would. */
-const places = [
-  { place: 'opfs', filesMax: 16, offsetMax: 5 * 2 ** 30 },
-  { place: 'indexeddb', filesMax: 16, offsetMax: 2 ** 20 },
-]
+const limits = {
+  opfs: { filesMax: 16, offsetMax: 5 * 2 ** 30 },
+  indexeddb: { filesMax: 16, offsetMax: 2 ** 20 },
+}
 
 for (const engine of engines) {
   test(`${engine}: every claim about files holds`, { timeout: 240_000 }, async (t) => {
     const { page, close } = await launch(engine)
     t.after(close)
     await page.goto(`${site.address}tests/browser/pages/plain.html`)
-    for (const place of places) {
-      await t.test(place.place, async () => {
+    for (const place of placesOf(engine)) {
+      await t.test(place, async () => {
         const outcome = await page.evaluate(
           (asked) =>
             new Promise((resolve) => {
@@ -37,7 +37,7 @@ for (const engine of engines) {
               worker.onerror = (event) => resolve({ panic: event.message })
               worker.postMessage(asked)
             }),
-          place,
+          { place, ...limits[place] },
         )
         assert.equal(outcome.panic, undefined)
         assert.ok(outcome.held > 20, `${outcome.held} claims`)

@@ -7,11 +7,28 @@ import * as path from 'node:path'
 import { chromium } from 'playwright-core'
 import puppeteer from 'puppeteer-core'
 import { chromiumArguments } from '../../scripts/browsers.mjs'
+import { launchWebKit } from './webkit.mjs'
+
+/**
+ * Each engine: how it is started, and the places where a database can be in it. WebKitGTK has no synchronous file handles (only Apple's
+ * ports have), so OPFS is no place there; it runs when it is named, since not every test was seen to pass in it yet.
+ */
+const known = {
+  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'] },
+  firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'] },
+  webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true },
+}
 
 const wanted = process.env.COFFER_ENGINE
 
-/** The engines this run covers: all that these tests support, or the one that COFFER_ENGINE names. */
-export const engines = ['chromium', 'firefox'].filter((name) => wanted === undefined || wanted === name)
+/** The engines this run covers: those that every machine is to have, or the one that COFFER_ENGINE names. */
+export const engines = Object.keys(known).filter((name) => (wanted === undefined ? known[name].onlyByName !== true : wanted === name))
+
+/** Where a database can be kept in an engine, best first. */
+export const placesOf = (engine) => known[engine].places
+
+/** Whether an engine has synchronous file handles: OPFS as a place, and what is measured or read through it. */
+export const hasSyncHandles = (engine) => placesOf(engine).includes('opfs')
 
 function program(variable) {
   const file = process.env[variable]
@@ -20,29 +37,44 @@ function program(variable) {
 }
 
 /**
- * Opens a page in a browser of its own. Both drivers' pages are used through what they have in common: goto, evaluate, waitForFunction,
- * click, screenshot.
+ * Opens a page in a browser of its own. The drivers' pages are used through what they have in common: goto, evaluate, waitForFunction,
+ * click, screenshot, close. `newPage` opens a further tab, `complaints` collects the errors of all of them. With `hidden` it is a private
+ * window; a session of WebKit's driver always is one.
  */
-export async function launch(engine) {
+export async function launch(engine, { hidden = false } = {}) {
   const profile = await mkdtemp(path.join(os.tmpdir(), `coffer-${engine}-`))
-  const { browser, page } = engine === 'chromium' ? await launchChromium(profile) : await launchFirefox(profile)
+  const { browser, page } = await known[engine].start(profile, hidden)
   const complaints = []
-  page.on('pageerror', (error) => complaints.push(String(error)))
+  const watched = (page) => {
+    page.on('pageerror', (error) => complaints.push(String(error)))
+    return page
+  }
   const close = async () => {
     await browser.close()
     await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   }
-  return { page, complaints, close }
+  return { page: watched(page), complaints, newPage: async () => watched(await browser.newPage()), close }
 }
 
-async function launchChromium(profile) {
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: program('CHROMIUM'), headless: true, args: chromiumArguments, viewport: { width: 1280, height: 860 },
-  })
-  return { browser, page: browser.pages()[0] ?? (await browser.newPage()) }
+const viewport = { width: 1280, height: 860 }
+
+async function launchChromium(profile, hidden) {
+  const options = { executablePath: program('CHROMIUM'), headless: true, args: chromiumArguments }
+  if (!hidden) {
+    const browser = await chromium.launchPersistentContext(profile, { ...options, viewport })
+    return { browser, page: browser.pages()[0] ?? (await browser.newPage()) }
+  }
+  const browser = await chromium.launch(options)
+  const window = await browser.newContext({ viewport })
+  return { browser: { newPage: () => window.newPage(), close: () => browser.close() }, page: await window.newPage() }
 }
 
-async function launchFirefox(profile) {
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: { width: 1280, height: 860 } })
+async function launchFirefox(profile, hidden) {
+  const prefs = hidden ? { extraPrefsFirefox: { 'browser.privatebrowsing.autostart': true } } : {}
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, ...prefs })
   return { browser, page: await browser.newPage() }
+}
+
+function startWebKit(profile) {
+  return launchWebKit(profile, { driver: program('WEBKITDRIVER'), display: program('XVFB') })
 }

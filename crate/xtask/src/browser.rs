@@ -10,7 +10,7 @@ pub const VERB: Verb = Verb {
     name: "browser",
     summary: "tests in real browsers only",
     help: "  [FILTER]         only tests whose name contains FILTER
-  --engine NAME    chromium, firefox or webkit; without it every engine that the tests know.
+  --engine NAME    chromium, firefox or webkit; without it the first two.
                    The wasm-bindgen level runs in Chromium only and is left out for the others.",
     run,
 };
