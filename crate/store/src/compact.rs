@@ -197,24 +197,54 @@ impl<S: Storage> Store<S> {
 
     /// A bounded share of whatever is due: folding a log, or merging segments. Call it when there is time.
     pub fn maintain(&mut self, budget_bytes: u64) -> Result<Maintained> {
-        if self.running.is_none() {
-            if self.needs_checkpoint() && self.sealed.is_empty() {
-                self.seal_log()?;
-            }
-            let job = match self.fold_job()? {
-                Some(job) => Some(job),
-                None => self.compact_job(Compaction::Auto)?,
+        if !self.is_at_work() {
+            let Some(job) = self.due_job(true)? else {
+                return Ok(Maintained { idle: !self.job_out, installed: None });
             };
-            let Some(job) = job else { return Ok(Maintained { idle: !self.job_out, installed: None }) };
-            let target = job.target();
-            match self.start_task(job, 1) {
-                Ok(task) => self.running = Some(task),
-                Err(error) => {
-                    let _ = self.abandon_job(&target);
-                    return Err(error);
-                }
+            self.begin_job(job)?;
+        }
+        self.step_job(budget_bytes)
+    }
+
+    /// The job that is due: folding the log, which is closed for it once it has grown enough, or else merging segments unless
+    /// `compaction` is off. `None` if nothing is, or a job is out.
+    pub fn due_job(&mut self, compaction: bool) -> Result<Option<Job>> {
+        if self.needs_checkpoint() && self.sealed.is_empty() {
+            self.seal_log()?;
+        }
+        // Where commits never pause a log always waits, and a log that grows meanwhile is better than ever more files.
+        if compaction
+            && self.segments.len() > self.options.segments_max
+            && let Some(job) = self.compact_job(Compaction::Auto)?
+        {
+            return Ok(Some(job));
+        }
+        match self.fold_job()? {
+            None if compaction => self.compact_job(Compaction::Auto),
+            job => Ok(job),
+        }
+    }
+
+    /// Starts a job here, to be done by [`step_job`](Self::step_job).
+    pub fn begin_job(&mut self, job: Job) -> Result<()> {
+        let target = job.target();
+        match self.start_task(job, 1) {
+            Ok(task) => self.running = Some(task),
+            Err(error) => {
+                let _ = self.abandon_job(&target);
+                return Err(error);
             }
         }
+        Ok(())
+    }
+
+    /// Whether a job was begun here and is not done.
+    pub const fn is_at_work(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// A bounded share of the job that was begun here.
+    pub fn step_job(&mut self, budget_bytes: u64) -> Result<Maintained> {
         let Some(mut task) = self.running.take() else { return Ok(Maintained::default()) };
         match task.step(budget_bytes.min(STEP_BYTES), &mut *self.entropy, &Inline) {
             Ok(false) => {

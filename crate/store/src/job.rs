@@ -6,6 +6,7 @@
 //!
 //! J1  Running a job changes nothing but its own output; an abandoned one leaves a file that nothing refers to.
 //! J2  A step does a bounded amount of work: it decodes, compresses and writes about as many bytes as it was given.
+//! J3  A batch changes nothing before all that it reads has been read, so a step whose source was not ready can be repeated.
 
 use alloc::string::String;
 use alloc::vec;
@@ -168,6 +169,8 @@ pub struct Task<I, O> {
     writer: SegmentWriter,
     records: Vec<(PageNo, Location)>,
     next: usize,
+    /// What the records from here on read is not there yet.
+    limit: usize,
     cold: CodecChoice,
     dictionary: Option<Dictionary>,
     page_bytes: usize,
@@ -187,6 +190,18 @@ struct JobScratch {
     /// Where each page of the share ends in `out`, and how it is compressed.
     pages: Vec<(usize, Codec, bool)>,
     failure: Option<Error>,
+}
+
+/// Bytes of one of a job's sources, by its place in [`Job::sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadRange {
+    /// Which source.
+    pub source: usize,
+    /// Where.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
 }
 
 /// Sources are read in calls of about this many bytes.
@@ -223,6 +238,7 @@ impl<I: Device, O: Device> Task<I, O> {
             writer,
             records,
             next: 0,
+            limit: usize::MAX,
             cold,
             dictionary,
             page_bytes,
@@ -243,10 +259,40 @@ impl<I: Device, O: Device> Task<I, O> {
         (self.next as u64, self.records.len() as u64)
     }
 
-    /// Rewrites about `budget_bytes` of pages. Gives the result when the segment is whole and flushed.
+    /// What the pages from the `first` on will read, up to about `budget_bytes`, and the page that this ends before: for a
+    /// shell that has to fetch it beforehand. While [`limit`](Self::limit) keeps steps before that page, they read nothing else.
+    pub fn ahead(&self, first: u64, budget_bytes: u64) -> Result<(u64, Vec<ReadRange>)> {
+        let rest = self.records.get(usize::try_from(first).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let mut bytes = 0;
+        let spent = |record: &&(PageNo, Location)| {
+            let room = bytes < budget_bytes.max(1);
+            bytes += u64::from(record.1.body_bytes());
+            room
+        };
+        let count = rest.iter().take_while(spent).count();
+        let records = rest.get(..count).unwrap_or_default();
+        let order = in_file_order(records);
+        let (mut ranges, mut left) = (Vec::new(), order.as_slice());
+        while !left.is_empty() {
+            let (range, covered) = next_range(&self.faces, records, left, u64::MAX)?;
+            ranges.push(range);
+            left = left.get(covered..).unwrap_or_default();
+        }
+        Ok((first + count as u64, ranges))
+    }
+
+    /// Keeps steps before a page, since what it reads is not there yet. They do nothing once they have come to it.
+    pub fn limit(&mut self, page: u64) {
+        self.limit = usize::try_from(page).unwrap_or(usize::MAX);
+    }
+
+    /// Rewrites about `budget_bytes` of pages. True when all are done, and [`finish`](Self::finish) is due.
+    ///
+    /// A source that fails with [`DeviceErrorKind::NotReady`](crate::DeviceErrorKind::NotReady) has cost nothing (J3): fetch
+    /// what it lacks, and call again.
     pub fn step(&mut self, budget_bytes: u64, entropy: &mut dyn Entropy, workers: &dyn Workers) -> Result<bool> {
         let mut spent = 0;
-        while self.next < self.records.len() && spent < budget_bytes.max(1) {
+        while self.next < self.records.len().min(self.limit) && spent < budget_bytes.max(1) {
             spent += self.batch(budget_bytes - spent, entropy, workers)?;
             if self.writer.is_due() {
                 self.writer.write(&self.output)?;
@@ -269,7 +315,7 @@ impl<I: Device, O: Device> Task<I, O> {
         let pages_max = usize::try_from(budget_bytes / self.page_bytes as u64)
             .unwrap_or(usize::MAX)
             .clamp(1, SHARE_PAGES_MAX * self.scratches.len());
-        let end = self.records.len().min(self.next + pages_max);
+        let end = self.records.len().min(self.limit).min(self.next + pages_max);
         let records = self.records.get(self.next..end).unwrap_or_default();
         let bodies = read_bodies(&self.faces, &self.inputs, records, &mut self.batch)?;
         let share = records.len().div_ceil(self.scratches.len());
@@ -367,49 +413,63 @@ fn read_bodies<I: Device>(
     records: &[(PageNo, Location)],
     batch: &mut Vec<u8>,
 ) -> Result<Vec<usize>> {
-    // In file order, so that neighbours are found whatever order the pages have.
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    let location = |index: usize| records.get(index).map_or(Location::NONE, |record| record.1);
-    order.sort_unstable_by_key(|&index| (location(index).file(), location(index).offset()));
+    let order = in_file_order(records);
     let mut starts = vec![0; records.len()];
     batch.clear();
-    let mut group: Vec<usize> = Vec::new();
     let mut rest = order.as_slice();
-    while let Some(&first) = rest.first() {
-        let first_location = location(first);
-        let source = usize::from(first_location.file().0);
-        let (Some(face), Some(input)) = (faces.get(source), inputs.get(source)) else {
-            return Err(Error::corrupt("job", 0, What::Message));
-        };
-        let header_bytes = face.kind.header_bytes() as u64;
-        let begin = first_location.offset() + header_bytes;
-        let mut end = begin + u64::from(first_location.body_bytes());
-        group.clear();
-        group.push(first);
-        for &index in rest.get(1..).unwrap_or_default() {
-            let next = location(index);
-            if next.file() != first_location.file() {
-                break;
-            }
-            let next_end = next.offset() + header_bytes + u64::from(next.body_bytes());
-            if next.offset().saturating_sub(end) > GAP_BYTES || next_end - begin > READ_BYTES {
-                break;
-            }
-            end = next_end.max(end);
-            group.push(index);
-        }
-        rest = rest.get(group.len()..).unwrap_or_default();
+    while !rest.is_empty() {
+        let (range, count) = next_range(faces, records, rest, READ_BYTES)?;
+        let (group, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        rest = others;
+        let input = inputs.get(range.source).ok_or_else(|| Error::corrupt("job", 0, What::Message))?;
         let into = batch.len();
-        batch.resize(into + usize::try_from(end - begin).unwrap_or(0), 0);
-        input.read_at(begin, batch.get_mut(into..).unwrap_or_default())?;
-        for &index in &group {
-            let from = location(index).offset() + header_bytes - begin;
+        batch.resize(into + usize::try_from(range.bytes).unwrap_or(0), 0);
+        input.read_at(range.offset, batch.get_mut(into..).unwrap_or_default())?;
+        for &index in group {
+            let Some((_, location)) = records.get(index) else { continue };
+            let from = body_start(faces, *location)? - range.offset;
             if let Some(start) = starts.get_mut(index) {
                 *start = into + usize::try_from(from).unwrap_or(0);
             }
         }
     }
     Ok(starts)
+}
+
+/// The records in the order of their files, so that neighbours are found whatever order the pages have.
+fn in_file_order(records: &[(PageNo, Location)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..records.len()).collect();
+    order.sort_unstable_by_key(|&index| records.get(index).map(|(_, location)| (location.file(), location.offset())));
+    order
+}
+
+/// The next read of records that are in file order, of at least one and of about `bytes_max` at most, and how many it covers.
+fn next_range(
+    faces: &[Face],
+    records: &[(PageNo, Location)],
+    order: &[usize],
+    bytes_max: u64,
+) -> Result<(ReadRange, usize)> {
+    let mut locations = order.iter().filter_map(|&index| records.get(index)).map(|(_, location)| *location);
+    let first = locations.next().unwrap_or(Location::NONE);
+    let offset = body_start(faces, first)?;
+    let (mut end, mut count) = (offset + u64::from(first.body_bytes()), 1);
+    for location in locations.take_while(|location| location.file() == first.file()) {
+        let start = body_start(faces, location)?;
+        let next_end = start + u64::from(location.body_bytes());
+        if location.offset().saturating_sub(end) > GAP_BYTES || next_end - offset > bytes_max {
+            break;
+        }
+        end = next_end.max(end);
+        count += 1;
+    }
+    Ok((ReadRange { source: usize::from(first.file().0), offset, bytes: end - offset }, count))
+}
+
+/// Where a record's body begins in its file.
+fn body_start(faces: &[Face], location: Location) -> Result<u64> {
+    let face = faces.get(usize::from(location.file().0)).ok_or_else(|| Error::corrupt("job", 0, What::Message))?;
+    Ok(location.offset() + face.kind.header_bytes() as u64)
 }
 
 /// Dead bytes that are read along rather than pay another call.

@@ -68,7 +68,7 @@ pub use ids::{
     Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, PageNo, PageSize, RequestId, Salt, SegmentId,
 };
 pub use inspect::PageRecord;
-pub use job::{Done, Inline, Job, Source, Task, Workers};
+pub use job::{Done, Inline, Job, ReadRange, Source, Task, Workers};
 pub use keys::{
     DataKey, KEY_BYTES, KeySlot, Keyring, MAC_BYTES, MasterKey, SlotKey, SlotKind, Wrapped, manifest_mac,
     verify_manifest_mac,

@@ -55,6 +55,20 @@ impl<S: Storage> Store<S> {
         Ok(self.view.commit != before)
     }
 
+    /// Takes over what is stored, whatever was thought to be: for a shell whose storage took commits, could not store them after
+    /// all, and is as it was before them. Their numbers will be used again, so nothing may be kept that is known by them.
+    /// Snapshots that are held may read what is not there any more, and must be let go of.
+    pub fn reload(&mut self) -> Result<()> {
+        self.running = None;
+        self.job_out = false;
+        self.run = alloc::sync::Weak::new();
+        self.poisoned = true;
+        self.refresh()?;
+        self.root_confirmed = false;
+        self.poisoned = false;
+        Ok(())
+    }
+
     /// S1: what held snapshots read stays open as it is, and is neither used again nor removed while they do.
     fn take_over(&mut self, mut loaded: crate::recover::Loaded<S::Device>) {
         let mut before: Vec<Arc<OpenFile<S::Device>>> =

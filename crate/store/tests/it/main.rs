@@ -2,6 +2,7 @@
 
 mod amplification;
 mod basics;
+mod elsewhere;
 mod fuzzed;
 mod increment;
 mod inspect;

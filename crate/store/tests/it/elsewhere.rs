@@ -1,0 +1,163 @@
+//! Jobs that run where their sources are not: what they read is fetched beforehand, or when they find that it is missing.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use coffer_store::{
+    Device, DeviceError, DeviceErrorKind, DeviceOp, Inline, Job, MemDevice, MemStorage, ReadRange, Store, Task,
+};
+
+use crate::support::{Seeded, create, put, small};
+
+/// A source of which nothing is there before it was asked for once.
+struct Lazy {
+    bytes: Vec<u8>,
+    asked: RefCell<HashSet<(u64, usize)>>,
+}
+
+impl Device for Lazy {
+    fn len(&self) -> Result<u64, DeviceError> {
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
+        if self.asked.borrow_mut().insert((offset, out.len())) {
+            return Err(DeviceError::new(DeviceOp::Read, "source", offset, DeviceErrorKind::NotReady));
+        }
+        let start = usize::try_from(offset).unwrap();
+        out.copy_from_slice(&self.bytes[start..start + out.len()]);
+        Ok(())
+    }
+
+    fn write_at(&self, _offset: u64, _data: &[u8]) -> Result<(), DeviceError> {
+        panic!("a source is only read")
+    }
+
+    fn truncate(&self, _len: u64) -> Result<(), DeviceError> {
+        panic!("a source is only read")
+    }
+
+    fn flush(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+/// A database whose log has pages in an order that is not theirs, and the job that folds it.
+fn folding(storage: &MemStorage) -> Job {
+    let mut store: Store<MemStorage> = create(storage, small(), Some(1));
+    for round in 0..8 {
+        put(&mut store, (1..=120).rev().filter(|page| page % 8 == round || page % 3 == 0), u64::from(round));
+    }
+    assert!(store.seal_log().unwrap());
+    store.fold_job().unwrap().unwrap()
+}
+
+fn source_bytes(storage: &MemStorage, job: &Job) -> Vec<Vec<u8>> {
+    job.sources().iter().map(|source| storage.bytes(source.name()).unwrap()).collect()
+}
+
+/// What the job makes when everything is at hand.
+fn made_at_once(storage: &MemStorage, sent: &[u8]) -> Vec<u8> {
+    let job = Job::from_bytes(sent).unwrap();
+    let inputs = source_bytes(storage, &job).into_iter().map(|bytes| MemDevice::new("sent", bytes)).collect();
+    let output = std::sync::Arc::new(MemDevice::new("made", Vec::new()));
+    let mut task = Task::new(job, inputs, std::sync::Arc::clone(&output), 1);
+    let mut entropy = Seeded(9);
+    while !task.step(4096, &mut entropy, &Inline).unwrap() {}
+    task.finish(&mut entropy).unwrap();
+    output.to_vec()
+}
+
+#[test]
+fn a_step_whose_source_was_not_ready_is_repeated_and_makes_the_same() {
+    let storage = MemStorage::new();
+    let sent = folding(&storage).to_bytes();
+    let expected = made_at_once(&storage, &sent);
+    let job = Job::from_bytes(&sent).unwrap();
+    let inputs = source_bytes(&storage, &job);
+    let inputs = inputs.into_iter().map(|bytes| Lazy { bytes, asked: RefCell::default() }).collect();
+    let output = std::sync::Arc::new(MemDevice::new("made", Vec::new()));
+    let mut task = Task::new(job, inputs, std::sync::Arc::clone(&output), 1);
+    let mut entropy = Seeded(9);
+    let mut refused = 0;
+    loop {
+        match task.step(4096, &mut entropy, &Inline) {
+            Ok(true) => break,
+            Ok(false) => {}
+            Err(coffer_store::Error::Device(error)) if error.kind == DeviceErrorKind::NotReady => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    task.finish(&mut entropy).unwrap();
+    assert!(refused > 10, "{refused} reads were refused");
+    assert!(output.to_vec() == expected, "a repeated step made something else");
+}
+
+/// A source that has these ranges and nothing else.
+#[derive(Clone, Default)]
+struct Fetched(Rc<RefCell<Vec<(ReadRange, Vec<u8>)>>>);
+
+impl Device for Fetched {
+    fn len(&self) -> Result<u64, DeviceError> {
+        Ok(u64::MAX)
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
+        let ranges = self.0.borrow();
+        let fetched = ranges.iter().find_map(|(range, fetched)| {
+            let start = usize::try_from(offset.checked_sub(range.offset)?).ok()?;
+            fetched.get(start..start + out.len())
+        });
+        out.copy_from_slice(fetched.expect("it was said what would be read"));
+        Ok(())
+    }
+
+    fn write_at(&self, _offset: u64, _data: &[u8]) -> Result<(), DeviceError> {
+        panic!("a source is only read")
+    }
+
+    fn truncate(&self, _len: u64) -> Result<(), DeviceError> {
+        panic!("a source is only read")
+    }
+
+    fn flush(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_task_says_beforehand_what_it_will_read() {
+    let storage = MemStorage::new();
+    let sent = folding(&storage).to_bytes();
+    let expected = made_at_once(&storage, &sent);
+    let job = Job::from_bytes(&sent).unwrap();
+    let records = job.records();
+    let sources = source_bytes(&storage, &job);
+    let plan: Task<MemDevice, MemDevice> =
+        Task::new(Job::from_bytes(&sent).unwrap(), Vec::new(), MemDevice::new("none", Vec::new()), 1);
+    for window in [1, 500, 4000, u64::MAX] {
+        let job = Job::from_bytes(&sent).unwrap();
+        let output = std::sync::Arc::new(MemDevice::new("made", Vec::new()));
+        let source = Fetched::default();
+        let mut task = Task::new(job, vec![source.clone()], std::sync::Arc::clone(&output), 1);
+        let mut entropy = Seeded(9);
+        let (mut first, mut windows) = (0, 0);
+        while first < records {
+            let (next, ranges) = plan.ahead(first, window).unwrap();
+            assert!(next > first);
+            let fetched = ranges.into_iter().map(|range| {
+                let start = usize::try_from(range.offset).unwrap();
+                (range, sources[range.source][start..start + usize::try_from(range.bytes).unwrap()].to_vec())
+            });
+            source.0.replace(fetched.collect());
+            task.limit(next);
+            assert_eq!(task.step(1 << 20, &mut entropy, &Inline).unwrap(), next == records);
+            assert_eq!(task.progress(), (next, records));
+            (first, windows) = (next, windows + 1);
+        }
+        assert!(window == u64::MAX || windows > 1);
+        task.finish(&mut entropy).unwrap();
+        assert!(output.to_vec() == expected, "windows of {window} bytes made something else");
+    }
+}
