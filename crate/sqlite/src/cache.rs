@@ -88,6 +88,16 @@ impl PageCache {
         shard.index.insert(version, at);
     }
 
+    /// Forgets every page.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            while let Some(freed) = shard.evict() {
+                self.used_bytes.fetch_sub(freed, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Goes down to the soft budget.
     pub fn trim(&self) {
         let soft = self.soft_bytes().min(self.hard_bytes());

@@ -19,7 +19,7 @@ use crate::database::{Database, fitting};
 use crate::entropy::SystemEntropy;
 use crate::error::{Error, ErrorCode, Result};
 use crate::key::{Key, NewSlot};
-use crate::main_file::{present_header, sqlite_bytes};
+use crate::main_file::{counter, present_header, sqlite_bytes};
 use crate::portable::{Portable, lock};
 use crate::pragma::CheckpointMode;
 
@@ -381,7 +381,7 @@ where
                     out.resize(start + core.page_size.bytes(), 0);
                     snapshot.read(number, &mut out[start..], scratch)?;
                     if number == FIRST {
-                        present_header(&mut out[start..], Some(snapshot.commit()));
+                        present_header(&mut out[start..], Some(counter(snapshot.commit(), 0)));
                     }
                     *next += 1;
                     let left = self.total - self.done;

@@ -5,7 +5,7 @@
 //! I2  Only the connection that owns the turn commits; other processes are kept out by the process lock meanwhile.
 //! I3  The process lock is held from the moment a writer has caught up with other processes until it lets go of the turn.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct Core<S: Storage> {
     /// The commit of the last backup taken here; 0 is none.
     backed_up: AtomicU64,
     limits_version: AtomicU64,
+    /// How many times commits were taken back, whose numbers others have since.
+    pub reloads: AtomicU32,
 }
 
 /// What a database is opened with, besides its store.
@@ -104,6 +106,7 @@ where
             key: parts.key,
             backed_up: AtomicU64::new(0),
             limits_version: AtomicU64::new(u64::from(limited)),
+            reloads: AtomicU32::new(0),
         }
     }
 
@@ -128,6 +131,13 @@ where
             *self.head.write().unwrap_or_else(std::sync::PoisonError::into_inner) = store.snapshot();
             result
         })
+    }
+
+    /// Takes over what is stored where the storage has taken commits back. Whoever reads or writes at the moment gets a conflict.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.reloads.fetch_add(1, Ordering::Relaxed);
+        self.cache.clear();
+        self.change_store(Store::reload)
     }
 
     /// A snapshot to read from: the newest one of all processes, or a kept one.
@@ -265,6 +275,11 @@ where
     /// One round of maintenance: seals the log if it is due (or `force`), folds what is sealed, and compacts if that is on.
     /// The work itself is done without any lock, so commits go on. Gives whether anything was done.
     pub fn maintain(&self, force: bool, threads: usize) -> Result<bool, Error> {
+        if force && cfg!(target_family = "wasm") {
+            // There is one thread: a job that is not done is one that waits for its turn here, or is in another worker. Natively
+            // the thread that has it goes on.
+            self.with_store(Store::claim_job)?;
+        }
         let done = self.as_writer(|| {
             let mut did = false;
             // Not sealed if a transaction has spilled into the log: it will be when that is over.

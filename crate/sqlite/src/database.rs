@@ -328,6 +328,12 @@ where
         Ok(self.core.with_store(Store::flush)?)
     }
 
+    /// Takes over what is stored, for a shell whose storage took commits, could not store them after all, and is as it was before
+    /// them. Transactions that are open fail with a conflict; connections go on with the next.
+    pub fn reload(&self) -> Result<()> {
+        Ok(self.core.reload()?)
+    }
+
     /// Folds logs into segments.
     pub fn checkpoint(&self, mode: CheckpointMode) -> Result<()> {
         Ok(self.core.checkpoint(mode)?)

@@ -16,6 +16,7 @@
 //!     bytes, and a write that covers part of a store page reads the rest of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use coffer_store::{Commit, CommitId, Error, PageCount, PageNo, Scratch, Snapshot, Storage, Txn};
 use rusqlite::ffi;
@@ -37,6 +38,8 @@ pub(crate) struct MainFile<S: Storage> {
     write: bool,
     level: LockLevel,
     snapshot: Option<Snapshot<S::Device>>,
+    /// How many times commits had been taken back when the snapshot was taken.
+    reloads: u32,
     txn: Option<Txn<S::Device>>,
     /// The newest commit that we made may not be flushed yet.
     unflushed: bool,
@@ -44,7 +47,7 @@ pub(crate) struct MainFile<S: Storage> {
     /// A page while a part of it is read or changed.
     page: Vec<u8>,
     /// The header as it was presented last, and of which commit: SQLite asks for it at the beginning of each transaction.
-    header: Option<(CommitId, [u8; header::BYTES])>,
+    header: Option<(CommitId, u32, [u8; header::BYTES])>,
     /// Was refused the turn to write, and may have been given it since.
     asked: bool,
 }
@@ -84,6 +87,7 @@ where
             write,
             level: LockLevel::None,
             snapshot: None,
+            reloads: 0,
             txn: None,
             unflushed: false,
             scratch,
@@ -106,9 +110,19 @@ where
         if self.snapshot.is_none() {
             let snapshot = self.core.snapshot(self.session.read_at()).map_err(|error| self.fault(error))?;
             self.session.saw(snapshot.commit());
-            self.snapshot = Some(snapshot);
+            self.hold(snapshot);
         }
         Ok(())
+    }
+
+    fn hold(&mut self, snapshot: Snapshot<S::Device>) {
+        self.reloads = self.core.reloads.load(Ordering::Relaxed);
+        self.snapshot = Some(snapshot);
+    }
+
+    /// Whether the snapshot is of a commit that was taken back since, or reads files that were.
+    fn is_taken_back(&self) -> bool {
+        self.snapshot.is_some() && self.reloads != self.core.reloads.load(Ordering::Relaxed)
     }
 
     /// How many pages the file shows.
@@ -123,12 +137,16 @@ where
     /// A part of the header as it was presented before, if it is still the one to present.
     fn known_header(&self, range: std::ops::Range<usize>) -> Option<&[u8]> {
         let commit = self.snapshot.as_ref().filter(|_| self.txn.is_none())?.commit();
-        let (known, header) = self.header.as_ref()?;
-        if *known == commit { header.get(range) } else { None }
+        let (known, reloads, header) = self.header.as_ref()?;
+        if *known == commit && *reloads == self.reloads { header.get(range) } else { None }
     }
 
     /// Reads a page's first bytes as this connection sees them.
     fn read_page(&mut self, page: PageNo, out: &mut [u8]) -> Outcome<()> {
+        if self.is_taken_back() {
+            let head = self.core.head().commit();
+            return Err(self.fault(Error::Conflict { base: head, head }));
+        }
         let own = self.txn.as_ref().filter(|txn| txn.has(page));
         let result = match (own, &self.snapshot) {
             (Some(txn), _) => txn.read(page, out, &mut self.scratch).map(|_| ()),
@@ -156,7 +174,7 @@ where
         if page == FIRST {
             self.present_header(out, is_own);
             if let (false, Some(snapshot), Some(header)) = (is_own, &self.snapshot, out.first_chunk()) {
-                self.header = Some((snapshot.commit(), *header));
+                self.header = Some((snapshot.commit(), self.reloads, *header));
             }
         }
         Ok(())
@@ -166,7 +184,8 @@ where
     /// an imported page may claim, and with the commit's own change counter (I4).
     fn present_header(&self, page: &mut [u8], own: bool) {
         let snapshot = self.snapshot.as_ref().filter(|_| !own);
-        present_header(page, snapshot.filter(|snapshot| snapshot.page_count() != PageCount(0)).map(Snapshot::commit));
+        let counted = snapshot.filter(|snapshot| snapshot.page_count() != PageCount(0));
+        present_header(page, counted.map(|snapshot| counter(snapshot.commit(), self.reloads)));
     }
 
     /// The transaction, begun by the first change.
@@ -239,7 +258,7 @@ where
         let mut first = [0; header::BYTES];
         let read = txn.read(FIRST, &mut first, &mut self.scratch);
         read.map_err(|error| registry::report(&self.session, error))?;
-        Ok(first[header::CHANGE_COUNTER] != counter(txn.base()))
+        Ok(first[header::CHANGE_COUNTER] != counter(txn.base(), self.reloads))
     }
 
     /// SQLite cuts the file off only after it has committed. The size it is going to is in the header already, and the
@@ -293,7 +312,7 @@ where
         if let (Some(first), Some(version)) = (first, snapshot.locate(FIRST)) {
             self.core.cache.insert(version, &first);
         }
-        self.snapshot = Some(snapshot);
+        self.hold(snapshot);
         self.unflushed = synchronous == Synchronous::Off;
         trace::lock(&self.core.name, self.id, "committed");
         if let Some(process) = &self.core.process {
@@ -318,7 +337,7 @@ where
             return Err(Fault(ffi::SQLITE_BUSY));
         }
         let (base, head) = (self.snapshot.as_ref().map(Snapshot::commit), self.core.head().commit());
-        if base != Some(head) {
+        if base != Some(head) || self.is_taken_back() {
             // Writing on an old snapshot would undo what was committed since. SQLite tries again from the newest one if
             // the transaction has not read anything yet; the turn is asked for anew then.
             self.core.release_write(self.id);
@@ -332,7 +351,7 @@ where
     }
 
     fn pragma(&mut self, call: &PragmaCall<'_>) -> Outcome<Reply> {
-        if self.session.raw_pragmas.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.session.raw_pragmas.load(Ordering::Relaxed) {
             return Ok(Reply::NotFound);
         }
         match Pragma::parse(call.name, call.argument) {
@@ -345,14 +364,13 @@ where
 }
 
 /// Makes the first page what SQLite, here or elsewhere, is to see: with the change counter of a commit, if of one.
-pub(crate) fn present_header(page: &mut [u8], commit: Option<CommitId>) {
+pub(crate) fn present_header(page: &mut [u8], counted: Option<[u8; 4]>) {
     if let Some(versions) = page.get_mut(header::VERSIONS)
         && versions == [2, 2]
     {
         versions.fill(1);
     }
-    let Some(commit) = commit else { return };
-    let counted = counter(commit);
+    let Some(counted) = counted else { return };
     let valid = page.len() >= header::BYTES
         && page[header::CHANGE_COUNTER] == page[header::VALID_FOR]
         && number(page, header::PAGE_COUNT) != 0;
@@ -379,11 +397,13 @@ fn sqlite_page_bytes(first: &[u8]) -> u64 {
     }
 }
 
-/// The change counter that a commit shows.
-fn counter(commit: CommitId) -> [u8; 4] {
+/// The change counter that a commit shows. After commits were taken back, others have their numbers, and must not have their
+/// counters: a connection that saw the old ones would keep its cache.
+pub(crate) fn counter(commit: CommitId, reloads: u32) -> [u8; 4] {
+    const APART: u32 = 0x0100_0001;
     #[expect(clippy::cast_possible_truncation, reason = "the counter wraps, as SQLite's does")]
     let low = commit.0 as u32;
-    low.to_be_bytes()
+    low.wrapping_add(reloads.wrapping_mul(APART)).to_be_bytes()
 }
 
 impl<S> VfsFile for MainFile<S>
