@@ -14,7 +14,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::cursor::WebCursor;
-use crate::failure::{plain, thrown};
+use crate::failure::{is_job_out, plain, thrown};
 use crate::tables::{Tables, Touched};
 
 /// A connection. JavaScript must call `free` when it is done with it.
@@ -103,7 +103,14 @@ impl WebConnection {
         let answer = statement::exec(&self.connection, sql);
         let tables = self.touched.after_script();
         self.mark(&tables);
-        answer.map_err(|error| thrown(&error))
+        answer.map_err(|error| {
+            if is_job_out(&error) && statement::first(sql).is_some_and(|(_, rest)| !rest.trim().is_empty()) {
+                // What waits is repeated as a whole, and the statements before this one have been done.
+                let message = "a checkpoint is under way; run this statement by itself and it waits for it";
+                return thrown(&Error::new(ErrorCode::Busy, message.to_owned()));
+            }
+            thrown(&error)
+        })
     }
 
     /// Runs one statement and returns how many rows it changed.

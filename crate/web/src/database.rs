@@ -40,11 +40,21 @@ pub fn about() -> JsValue {
 impl WebDatabase {
     fn open_on(name: &str, files: &Files, options: JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
         let options = Wanted::read(options)?.into_options(secret)?;
+        let read_only = options.read_only;
         let database = Database::on_storage(name, files.clone(), Box::new(SystemEntropy), options)?;
         // Whatever is wrong with the files shows in a first connection, and the name must be free for the next attempt (I1).
         if let Err(error) = database.connect() {
             drop(database.close());
             return Err(error);
+        }
+        // With logs, spares and what is made ready for the next, 16 files are open at most: some browsers have few handles in all.
+        database.with_store(|store| {
+            store.set_options(|options| options.segments_max = SEGMENTS_MAX);
+            Ok(())
+        })?;
+        if !read_only {
+            // What an interrupted job left. Nobody else has the database open; what cannot be removed now can the next time.
+            drop(database.with_store(coffer_sqlite::coffer_store::Store::sweep));
         }
         Ok(Self { database, functions: Functions::default() })
     }
@@ -93,9 +103,9 @@ impl WebDatabase {
         told(self.database.flush())
     }
 
-    /// A bounded share of upkeep: folding logs, merging segments. True if nothing is left to do.
-    pub fn maintain(&self, budget_bytes: u32) -> Result<bool, JsValue> {
-        told(self.database.with_store(|store| Ok(store.maintain(u64::from(budget_bytes))?.idle)))
+    /// Takes over what the files hold, which have been put back to what they were some commits ago and measured.
+    pub fn reload(&self) -> Result<(), JsValue> {
+        told(self.database.reload())
     }
 
     /// Ends the use of the database, with everything flushed; its connections have been freed before. Its files may be closed after this, whether it fails or not.
@@ -103,3 +113,6 @@ impl WebDatabase {
         told(self.database.close())
     }
 }
+
+/// Segments that are let be.
+const SEGMENTS_MAX: usize = 7;

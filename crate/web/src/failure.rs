@@ -1,7 +1,7 @@
 //! Errors and small structs as the plain objects JavaScript gets; `js/src/error.ts` makes its error class from them.
 
 use coffer_sqlite::Error;
-use coffer_sqlite::coffer_store::{DeviceErrorKind, Error as StoreError};
+use coffer_sqlite::coffer_store::{DeviceErrorKind, Error as StoreError, Limit};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -29,9 +29,17 @@ pub fn thrown(error: &Error) -> JsValue {
     })
 }
 
-/// Whether a file has to be opened first: the worker's business, and never the page's.
+/// Whether something has to be waited for first, a file to be opened or a job to come back: the worker's business, and never
+/// the page's.
 fn is_not_ready(error: &Error) -> bool {
-    matches!(error.store.as_deref(), Some(StoreError::Device(device)) if device.kind == DeviceErrorKind::NotReady)
+    let lacks =
+        |error: &StoreError| matches!(error, StoreError::Device(device) if device.kind == DeviceErrorKind::NotReady);
+    is_job_out(error) || error.store.as_deref().is_some_and(lacks)
+}
+
+/// Whether a job that is in another worker has to come back first.
+pub fn is_job_out(error: &Error) -> bool {
+    matches!(error.store.as_deref(), Some(StoreError::Limit(Limit::JobOut)))
 }
 
 /// A small struct as a plain object; 64-bit integers become bigints, so none loses digits, and bytes a `Uint8Array`.

@@ -105,6 +105,31 @@ impl Files {
         Ok(())
     }
 
+    /// Asks every handle for its length again: for a place that has put its files back to what they were (I1).
+    pub fn measure(&self) -> Result<(), JsValue> {
+        let mut entries = self.shared.entries.borrow_mut();
+        for (name, entry) in entries.iter_mut() {
+            let handle = match entry {
+                Entry::File(file) => file.handle.clone(),
+                Entry::Ready(handle) => handle.clone(),
+            };
+            let len = to_bytes(handle.size()?);
+            match entry {
+                Entry::File(file) if len > 0 => file.len.set(len),
+                Entry::File(file) => {
+                    file.removed.set(true); // I4
+                    *entry = Entry::Ready(handle);
+                }
+                Entry::Ready(_) if len > 0 => {
+                    let (name, len) = (name.clone(), Cell::new(len));
+                    *entry = Entry::File(Rc::new(File { name, handle, len, removed: Cell::new(false) }));
+                }
+                Entry::Ready(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Names that the engine asked for in vain since the last time.
     #[must_use]
     pub fn wanted(&self) -> Vec<String> {
@@ -187,6 +212,12 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
+    /// A new, empty file that nothing else has.
+    pub(crate) fn alone(name: String, handle: Handle) -> Self {
+        let file = File { name, handle, len: Cell::new(0), removed: Cell::new(false) };
+        Self { file: Rc::new(file), writable: true }
+    }
+
     fn refuse<T>(&self, op: DeviceOp, offset: u64, kind: DeviceErrorKind) -> Result<T, DeviceError> {
         Err(DeviceError::new(op, &self.file.name, offset, kind))
     }
@@ -289,6 +320,8 @@ fn failure(op: DeviceOp, file: &str, offset: u64, thrown: &JsValue) -> DeviceErr
     let text = |field: &str| Reflect::get(thrown, &field.into()).ok().and_then(|value| value.as_string());
     let name = text("name").unwrap_or_default();
     let kind = match name.as_str() {
+        // Ours, of a place that is full.
+        _ if text("code").is_some_and(|code| code == "quota") => DeviceErrorKind::NoSpace,
         "QuotaExceededError" => DeviceErrorKind::NoSpace,
         "NotFoundError" => DeviceErrorKind::NotFound,
         "NoModificationAllowedError" => DeviceErrorKind::Busy,

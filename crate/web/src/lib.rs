@@ -17,12 +17,14 @@ mod failure;
 mod files;
 mod functions;
 mod inspect;
+mod jobs;
 mod options;
 mod panic;
 mod request;
 #[cfg(feature = "suite")]
 mod suite;
 mod tables;
+mod task;
 
 pub use chore::{WebChore, WebSecret};
 pub use connection::{WebConnection, fingerprint, on_progress};
@@ -30,5 +32,7 @@ pub use cursor::WebCursor;
 pub use database::{WebDatabase, about};
 pub use files::{Files, Handle, OpenFile};
 pub use inspect::inspect;
+pub use jobs::WebJob;
 pub use panic::on_panic;
 pub use request::check_key;
+pub use task::{WebTask, train_dictionary};
