@@ -6,6 +6,7 @@
 // I4  Whatever was sent to a leader that is gone is sent to the next as one that comes again, so that it is done once; what belongs to a
 //     transaction or a cursor of the one that is gone fails instead, since these are gone with it.
 
+import { Assistant } from './assistant.js'
 import { CofferError, decodeError, encodeError } from './error.js'
 import { clientName, reopening } from './names.js'
 import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
@@ -80,10 +81,12 @@ export class Channel {
   #watch: AbortController | undefined
   #told = 0n
   #ended: CofferError | undefined
+  readonly #assistant: Assistant
 
   /** `start` makes a worker. `news` hears what nobody asked for, the loss of the worker included. */
   constructor(start: () => Worker, news: (news: News) => void = () => undefined) {
     this.#start = start
+    this.#assistant = new Assistant(start)
     this.#news = news
     const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
     this.#client = [high, low]
@@ -233,6 +236,7 @@ export class Channel {
     this.#watch?.abort()
     this.#worker?.terminate()
     this.#worker = undefined
+    this.#assistant.end()
   }
 
   /** `lost`: perhaps by what it was asked. */
@@ -280,7 +284,11 @@ export class Channel {
     const watch = new AbortController()
     this.#watch = watch
     navigator.locks.request(clientName(plan.name, this.#client), { signal: watch.signal }, () => {
-      if (!watch.signal.aborted) this.#lose('the database worker was ended')
+      if (watch.signal.aborted) return
+      // A worker that closes lets go of its lock, and what it says last may come after that.
+      const closing = [...this.#waiting.values()].find(({ request }) => request.kind === 'close')
+      if (closing === undefined) this.#lose('the database worker was ended')
+      else closing.resolve(undefined)
     }).catch(() => undefined)
   }
 
@@ -339,6 +347,7 @@ export class Channel {
         if (message.event === 'lost') this.#lose(message.message)
         else if (message.event === 'joined') this.#join(message, false)
         else if (message.event === 'at') this.#told = message.commit
+        else if (message.event === 'helper') this.#assistant.start(this.#worker)
         else {
           if (message.event === 'ended') this.end(decodeError(message.failure))
           this.#news(message)

@@ -177,6 +177,9 @@ export class WorkerDatabase extends WorkerQueries implements Database {
       case 'lost':
         this.#emit('error', new CofferError('worker_lost', news.message))
         return this.#emit('close', undefined)
+      case 'helper':
+        // The channel's affair.
+        return
       default:
         return news satisfies never
     }

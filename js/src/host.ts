@@ -4,16 +4,27 @@ import { about, initSync, onPanic, onProgress } from '../wasm/coffer_web.js'
 import type { Opening } from './protocol.js'
 import type { About } from './types.js'
 import { interrupted } from './worker/cancel.js'
+import { Helper } from './worker/helper.js'
 import { Keeper } from './worker/keeper.js'
 import type { Engine } from './worker/session.js'
 import { Verbs } from './worker/verbs.js'
 
-/** Instantiates the module. `panicked` is told a panic's message just before the trap. */
-export function start(module: WebAssembly.Module, panicked: (message: string) => void): About {
+/** How a second worker is asked for, and the one that was asked for last. */
+let another: (() => Helper) | undefined
+let helper: Helper | undefined
+
+/** Instantiates the module. `panicked` is told a panic's message just before the trap; `ask` asks the page for a second worker. */
+export function start(module: WebAssembly.Module, panicked: (message: string) => void, ask?: () => void): About {
   initSync({ module })
+  if (ask !== undefined) another = (): Helper => new Helper(module, ask)
   onPanic(panicked)
   onProgress(interrupted)
   return about() as About
+}
+
+/** The page's answer when it was asked for a second worker. */
+export function offered(port: MessagePort | undefined): void {
+  helper?.offered(port)
 }
 
 /** An open database: the engine, and what those that do not have the files ask about them. */
@@ -25,7 +36,8 @@ export interface OpenDatabase {
 
 /** Opens a database whose lock is held; `free` is called when its files are closed. `report` hears of failures in the background. */
 export async function openDatabase(opening: Opening, report: (error: unknown) => void, free: () => void): Promise<OpenDatabase> {
-  const keeper = await Keeper.open(opening, report, free)
+  helper = another?.()
+  const keeper = await Keeper.open(opening, report, free, helper)
   const { database } = keeper
   const verbs = new Verbs(keeper)
   const engine: Engine = {

@@ -56,6 +56,7 @@ function opening(name: string, options: OpenOptions, key: PlainKey | undefined):
     ...Object.fromEntries(Object.entries(options).filter(([option]) => !pageOnly.includes(option))),
     ...(compression !== undefined && { codec: compression.level === undefined ? compression.codec : `${compression.codec}:${compression.level}` }),
     ...(compression?.dictionary instanceof Uint8Array && { dictionary: compression.dictionary }),
+    ...(compression?.dictionary === 'auto' && { learns: true }),
     ...(key !== undefined && { key }),
     name,
   }

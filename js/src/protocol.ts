@@ -21,7 +21,7 @@ export interface Failure {
 }
 
 /** How to open a database: what of the options concerns the worker. */
-export type Opening = { readonly name: string; readonly key?: PlainKey; readonly dictionary?: Uint8Array } & Omit<OpenOptions, 'compression' | 'key' | 'signal' | 'wasm' | 'worker'>
+export type Opening = { readonly name: string; readonly key?: PlainKey; readonly dictionary?: Uint8Array; readonly learns?: boolean } & Omit<OpenOptions, 'compression' | 'key' | 'signal' | 'wasm' | 'worker'>
 
 /** The same way to open it, with another key or none. */
 export function rekeyed<T extends { readonly key?: PlainKey }>(opening: T, key: PlainKey | undefined): T {
@@ -155,5 +155,7 @@ export type News =
   | ({ readonly event: 'joined' } & Joined)
   /** The database cannot be had any more. */
   | { readonly event: 'ended'; readonly failure: Failure }
+  /** A second worker would be of use: the page makes one, and gives each an end of a channel (errands.ts). */
+  | { readonly event: 'helper' }
 
 export type FromWorker = readonly (Reply | Part | Outcome | News)[]

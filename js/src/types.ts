@@ -52,7 +52,7 @@ export interface Compression {
   readonly codec: 'none' | 'rle' | 'lz4' | 'zstd' | 'gzip'
   /** Of the codecs that have levels. */
   readonly level?: number
-  /** A zstd dictionary for a new database; `auto` (default) leaves it to the engine. */
+  /** A zstd dictionary for a new database; `auto` learns one from what is in it, once there is enough. Default: none. */
   readonly dictionary?: 'auto' | Uint8Array
 }
 

@@ -1,12 +1,14 @@
 // The database worker: starts the engine, then plays its part among the workers of all tabs (worker/tab.ts). Built into one
 // self-contained file (no imports, no import.meta), so it runs as a module or a classic worker, from an address or a Blob. It never looks
-// for the wasm: the first request brings it.
+// for the wasm: the first request brings it. A second worker of the same file does the first one's upkeep (worker/checkpoint.ts).
 
+import type { Employment, Offer } from './errands.js'
 import { encodeError } from './error.js'
-import { start } from './host.js'
+import { offered, start } from './host.js'
 import type { FromWorker, Request, ToWorker } from './protocol.js'
 import { administer } from './worker/admin.js'
 import { probe } from './worker/cancel.js'
+import { serve } from './worker/checkpoint.js'
 import { Tab } from './worker/tab.js'
 
 const scope = self as unknown as DedicatedWorkerGlobalScope
@@ -34,9 +36,10 @@ function report(error: unknown): void {
 
 async function open({ id, module, probe: flag, client, ...opening }: Request & { kind: 'open' }): Promise<void> {
   try {
-    const about = start(module, (message) => {
+    const told = (message: string): void => {
       panic = message
-    })
+    }
+    const about = start(module, told, () => send([{ event: 'helper' }]))
     probe(flag)
     tab = new Tab(opening, client, about.coffer, send, lost, report)
     const joined = await tab.enter()
@@ -48,7 +51,7 @@ async function open({ id, module, probe: flag, client, ...opening }: Request & {
   }
 }
 
-async function serve({ id, module, admin }: Request & { kind: 'admin' }): Promise<void> {
+async function serveAdmin({ id, module, admin }: Request & { kind: 'admin' }): Promise<void> {
   try {
     start(module, (message) => send([{ event: 'lost', message }]))
     send([{ id, ok: true, answer: await administer(admin) }])
@@ -58,9 +61,12 @@ async function serve({ id, module, admin }: Request & { kind: 'admin' }): Promis
   }
 }
 
-scope.onmessage = ({ data }: MessageEvent<ToWorker>): void => {
+scope.onmessage = ({ data }: MessageEvent<ToWorker | Employment | Offer>): void => {
+  // The same file is the checkpoint worker, if the first that it hears is this.
+  if ('serve' in data) return serve(data.serve)
+  if ('helper' in data) return offered(data.helper)
   const [first] = data
   if (tab !== undefined) tab.take(data)
   else if (first !== undefined && 'kind' in first && first.kind === 'open') void open(first)
-  else if (first !== undefined && 'kind' in first && first.kind === 'admin') void serve(first)
+  else if (first !== undefined && 'kind' in first && first.kind === 'admin') void serveAdmin(first)
 }

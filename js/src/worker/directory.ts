@@ -28,6 +28,13 @@ export interface Directory {
   remove(name: string): Promise<void>
   /** Waits until all that was flushed is as durable as the place can make it. Undefined if it is already. */
   settle(): Promise<void> | undefined
+  /**
+   * After a failure of `settle`: puts the files back to what is stored, and calls `learn`, in the same turn, with the names of those that may
+   * have to be opened again. False if nothing was put back; rejects if nothing can be written any more.
+   */
+  restore?(learn: (names: readonly string[]) => void): Promise<boolean>
+  /** A file that is in memory, with nothing to wait for. */
+  file?(name: string): OpenFile | undefined
   /** Lets go of the place itself, when all files are closed. */
   close(): Promise<void>
 }

@@ -5,8 +5,8 @@
 // a state that the files were in between two calls, and a commit is in when the transaction that holds it is complete.
 //
 // I1  `settle` resolves only when all that was written before it is complete with durability `strict`.
-// I2  After a failed transaction nothing more is written, by us or by the engine: memory is ahead of what is stored, and only opening again
-//     makes them one.
+// I2  After a failed transaction memory is ahead of what is stored, and nothing more is written until `restore` has put back what is; if it
+//     failed for another reason than want of space, nothing is until the database is opened again.
 
 import { CofferError } from '../error.js'
 import { errorName, isEngineFile } from './directory.js'
@@ -25,6 +25,12 @@ interface Changes {
   cutFrom: number
 }
 
+/** A file as it is stored. */
+interface Stored {
+  readonly length: number
+  readonly chunks: (readonly [index: number, bytes: Uint8Array<ArrayBuffer>])[]
+}
+
 /** An IndexedDB database as the files of one database. */
 export class IndexedDirectory implements Directory, Watcher {
   readonly place = 'indexeddb'
@@ -36,6 +42,8 @@ export class IndexedDirectory implements Directory, Watcher {
   #writing: Promise<void> | undefined
   #next: Promise<void> | undefined
   #failure: CofferError | undefined
+  /** What the failed transaction was to write. */
+  #lost: { readonly changes: Map<string, Changes>; readonly removed: Set<string> } | undefined
 
   private constructor(db: IDBDatabase) {
     this.#db = db
@@ -58,16 +66,24 @@ export class IndexedDirectory implements Directory, Watcher {
     let file = this.#files.get(name)
     if (file !== undefined) return file
     file = new MemoryFile(name, this)
-    const transaction = this.#db.transaction(['files', 'chunks'])
-    const length = (await answer(transaction.objectStore('files').get(name))) as number | undefined
-    if (length !== undefined) {
-      const range = partsOf(name, 0)
-      const chunks = transaction.objectStore('chunks')
-      const [keys, parts] = await Promise.all([answer(chunks.getAllKeys(range)), answer(chunks.getAll(range))])
-      file.restore(length, (keys as [string, number][]).map(([, index], place) => [index, whole(parts[place] as Uint8Array<ArrayBuffer>)]))
-    }
+    const stored = await this.#stored(this.#db.transaction(['files', 'chunks']), name)
+    if (stored !== undefined) file.restore(stored.length, stored.chunks)
     this.#files.set(name, file)
     return file
+  }
+
+  async #stored(transaction: IDBTransaction, name: string): Promise<Stored | undefined> {
+    const range = partsOf(name, 0)
+    const chunks = transaction.objectStore('chunks')
+    const file = answer(transaction.objectStore('files').get(name) as IDBRequest<number | undefined>)
+    const [length, keys, parts] = await Promise.all([file, answer(chunks.getAllKeys(range)), answer(chunks.getAll(range) as IDBRequest<Uint8Array<ArrayBuffer>[]>)])
+    if (length === undefined) return undefined
+    const chunkOf = ([, index]: [string, number], place: number): readonly [number, Uint8Array<ArrayBuffer>] => [index, whole(parts[place] ?? new Uint8Array())]
+    return { length, chunks: (keys as [string, number][]).map(chunkOf) }
+  }
+
+  file(name: string): OpenFile | undefined {
+    return this.#files.get(name)
   }
 
   async remove(name: string): Promise<void> {
@@ -107,6 +123,37 @@ export class IndexedDirectory implements Directory, Watcher {
     this.#writing = next
     next.then(done, done)
     return next
+  }
+
+  /**
+   * After a want of space: puts back in memory what is stored, as if what was written since had never been. Gives whether there was anything
+   * to put back; rejects if the failure is for good. Nothing changes before all of it has been read, and nothing may be waited for between
+   * that and the engine's learning of it: `learn` is called in the same turn.
+   */
+  async restore(learn: (names: readonly string[]) => void): Promise<boolean> {
+    if (this.#lost === undefined) return false
+    if (this.#failure?.code !== 'quota') throw this.#failure ?? new CofferError('io', 'the database cannot be restored; open it again')
+    // Nothing is written meanwhile (I2), so what differs is known.
+    const { changes, removed } = this.#lost
+    const names = new Set([...changes.keys(), ...removed, ...this.#changes.keys(), ...this.#removed])
+    const transaction = this.#db.transaction(['files', 'chunks'])
+    const read = await Promise.all([...names].map((name) => this.#stored(transaction, name))).catch((cause: unknown) => {
+      this.#failure = new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
+      throw this.#failure
+    })
+    for (const [index, name] of [...names].entries()) {
+      const stored = read[index]
+      let file = this.#files.get(name)
+      if (file === undefined && stored === undefined) continue
+      if (file === undefined) this.#files.set(name, (file = new MemoryFile(name, this)))
+      file.restore(stored?.length ?? 0, stored?.chunks ?? [])
+    }
+    this.#changes = new Map()
+    this.#removed = new Set()
+    this.#lost = undefined
+    this.#failure = undefined
+    learn([...names].filter((_, index) => read[index] !== undefined))
+    return true
   }
 
   async close(): Promise<void> {
@@ -156,7 +203,8 @@ export class IndexedDirectory implements Directory, Watcher {
       await complete
     } catch (cause) {
       const quota = errorName(cause) === 'QuotaExceededError'
-      const message = quota ? 'there is no room left for this site; free some, then open the database again' : `IndexedDB failed (${String(cause)}); open the database again`
+      this.#lost = { changes, removed }
+      const message = quota ? 'there is no room left for this site; free some, then try again' : `IndexedDB failed (${String(cause)}); open the database again`
       this.#fail(new CofferError(quota ? 'quota' : 'io', message, { cause })) // I2
       this.check()
     }

@@ -13,18 +13,19 @@ import { CofferError, encodeError } from '../error.js'
 import type { Opening } from '../protocol.js'
 import type { Root, Secret } from '../verbs.js'
 import type { Directory, OpenFile } from './directory.js'
+import { HelperGone } from './helper.js'
+import type { Helper } from './helper.js'
 import { takeLock } from './lock.js'
 import { findPlace, listPlaces, removeFromPlaces } from './places.js'
 import { attempts, fresh, using } from './secrets.js'
+import { Upkeep } from './upkeep.js'
+import type { UpkeepFiles } from './upkeep.js'
 
 /** How long opening waits for another user of the database to go. */
 const waitMs = 3500
 
 /** With relaxed durability, what was committed is durable after this at most. */
 const relaxedMs = 100
-
-/** A share of upkeep: a few milliseconds. */
-const upkeepBytes = 512 * 1024
 
 /** An open database and its files. */
 export class Keeper {
@@ -34,21 +35,27 @@ export class Keeper {
   readonly #files: OpenFiles
   readonly #free: () => void
   readonly #report: (error: unknown) => void
+  /** Undefined where nothing may be written. */
+  readonly #upkeep: Upkeep | undefined
   #flushing: ReturnType<typeof setTimeout> | undefined
-  #upkeep: ReturnType<typeof setTimeout> | undefined
+  #takingBack: Promise<void> | undefined
   #closed = false
 
-  private constructor(opening: Opening, database: Database, files: OpenFiles, free: () => void, report: (error: unknown) => void) {
+  private constructor(opening: Opening, database: Database, files: OpenFiles, free: () => void, report: (error: unknown) => void, helper: Helper | undefined) {
     this.database = database
     this.directory = files.directory
     this.#durability = opening.durability ?? 'strict'
     this.#files = files
     this.#free = free
     this.#report = report
+    this.#upkeep = opening.readonly === true ? undefined : new Upkeep(database, upkeepFiles(opening.name, files, this), helper, opening.learns === true, report)
   }
 
-  /** Opens a database. `report` hears of failures of what is done in the background; `lock`, if the caller has it, frees the lock. */
-  static async open(opening: Opening, report: (error: unknown) => void, lock?: () => void): Promise<Keeper> {
+  /**
+   * Opens a database. `report` hears of failures of what is done in the background; `lock`, if the caller has it, frees the lock; `helper` takes
+   * upkeep over, if there is one.
+   */
+  static async open(opening: Opening, report: (error: unknown) => void, lock?: () => void, helper?: Helper): Promise<Keeper> {
     const backend = opening.backend ?? 'auto'
     const free = lock ?? (backend === 'memory' ? (): void => undefined : await takeLock(opening.name, waitMs))
     try {
@@ -59,7 +66,9 @@ export class Keeper {
       try {
         await files.openAll()
         const database = await opened(opening, files)
-        const keeper = new Keeper(opening, database, files, free, report)
+        // A script whose first commit had to wait for a file would be begun again in the middle.
+        if (opening.readonly !== true) await files.prepareNext(database.nextFiles())
+        const keeper = new Keeper(opening, database, files, free, report, helper)
         keeper.idle()
         return keeper
       } catch (error) {
@@ -74,12 +83,18 @@ export class Keeper {
 
   /** The bytes of the root. */
   manifest(): Uint8Array {
-    return this.#files.read('manifest')
+    return this.#files.whole('manifest')
   }
 
-  /** Opens the files that a call lacked that failed with `not_ready`. */
-  prepare(): Promise<void> {
-    return this.#files.openWanted()
+  /** Gets what a call lacked that failed with `not_ready`: files, or the end of a job that is away. */
+  async prepare(): Promise<void> {
+    await this.#upkeep?.away
+    await this.#files.openWanted()
+  }
+
+  /** Makes a call of the engine, preparing what it lacks, until it lacks nothing. */
+  repeat<T>(call: () => T): Promise<T> {
+    return repeated(call, () => this.prepare())
   }
 
   /** Makes what was committed so far as durable as the database was opened for. Undefined if it is already. */
@@ -101,7 +116,27 @@ export class Keeper {
     clearTimeout(this.#flushing)
     this.#flushing = undefined
     this.database.flush()
-    return this.directory.settle()
+    return this.directory.settle()?.catch(async (error: unknown) => {
+      await this.#takeBack()
+      throw error
+    })
+  }
+
+  /** What could not be stored is taken back, so that the next commit finds the database as those before it left it. */
+  #takeBack(): Promise<void> {
+    this.#takingBack ??= (async () => {
+      try {
+        await this.directory.restore?.((names) => {
+          this.#files.putBack(names)
+          this.database.reload()
+        })
+      } catch (error) {
+        this.#report(error)
+      } finally {
+        this.#takingBack = undefined
+      }
+    })()
+    return this.#takingBack
   }
 
   /** What is known of the database without its key. */
@@ -112,15 +147,25 @@ export class Keeper {
   /** Runs one of the database's own verbs that may need files, until it has them. */
   async run<T>(verb: (database: Database) => T): Promise<T> {
     await this.#files.prepareNext(this.database.nextFiles())
-    const result = await this.#files.repeat(() => verb(this.database))
+    const result = await this.repeat(() => verb(this.database))
     await this.flush()
     this.idle()
     return result
   }
 
+  /** Folds what was committed before, with commits going on; all that a chore would be about, or nearly. */
+  async fold(): Promise<void> {
+    await this.#upkeep?.checkpoint()
+  }
+
+  /** Merges everything live into one segment, with commits going on. */
+  async merge(): Promise<void> {
+    await this.#upkeep?.compact()
+  }
+
   /** To be called when calls have been answered: does a share of the upkeep when there is time. */
   idle(): void {
-    if (!this.#closed) this.#upkeep ??= setTimeout(() => void this.#keepUp(), 0)
+    if (!this.#closed) this.#upkeep?.idle()
   }
 
   /** Ends the use of the database, with everything durable. Whatever fails, the files and the lock are free afterwards. */
@@ -128,27 +173,12 @@ export class Keeper {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#flushing)
-    clearTimeout(this.#upkeep)
     try {
+      await this.#upkeep?.end()
       this.database.close()
       await this.directory.settle()
     } finally {
       await this.#files.close().finally(this.#free)
-    }
-  }
-
-  /** One step, then others' turn: a step may be due again at once. */
-  async #keepUp(): Promise<void> {
-    try {
-      await this.#files.prepareNext(this.database.nextFiles())
-      // Closing may have come between.
-      const idle = await this.#files.repeat(() => this.#closed || this.database.maintain(upkeepBytes))
-      this.#upkeep = undefined
-      if (!idle) this.idle()
-    } catch (error) {
-      // Tried again after the next commit: a full disk may have room by then.
-      this.#upkeep = undefined
-      if (!this.#closed) this.#report(error)
     }
   }
 }
@@ -175,13 +205,13 @@ function notFound(name: string): CofferError {
 /** Opens the engine with whatever of the key WebCrypto can prepare for it. */
 async function opened(opening: Opening, files: OpenFiles): Promise<Database> {
   const { key } = opening
-  if (key?.kind !== 'passphrase') return files.repeat(() => engine(opening, files))
+  if (key?.kind !== 'passphrase') return repeated(() => engine(opening, files), () => files.openWanted())
   const words: Secret = { kind: key.kind, bytes: new TextEncoder().encode(key.words) }
   const prepared = await candidates(opening, files, words)
   return using([words, ...prepared], async () => {
     for (let index = 0; ; index += 1) {
       try {
-        return await files.repeat(() => engine(opening, files, prepared[index]))
+        return await repeated(() => engine(opening, files, prepared[index]), () => files.openWanted())
       } catch (error) {
         if (index >= prepared.length - 1 || encodeError(error).code !== 'wrong_key') throw error
       }
@@ -237,23 +267,11 @@ class OpenFiles {
   }
 
   /** All bytes of an open file. */
-  read(name: string): Uint8Array {
+  whole(name: string): Uint8Array {
     const file = this.#open.get(name)
     const bytes = new Uint8Array(file?.size() ?? 0)
     file?.read(bytes, 0)
     return bytes
-  }
-
-  /** Makes a call of the engine, opening the files that it lacks, until it has them all. */
-  async repeat<T>(call: () => T): Promise<T> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return call()
-      } catch (error) {
-        if (!isNotReady(error) || attempt === attemptsMax) throw error
-        await this.openWanted()
-      }
-    }
   }
 
   openWanted(): Promise<void> {
@@ -269,6 +287,51 @@ class OpenFiles {
       await this.#removeThese(surplus)
       await this.#openThese(next)
     })
+  }
+
+  read(name: string, at: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length)
+    const read = this.#open.get(name)?.read(bytes, at)
+    if (read !== length) throw new CofferError('io', `${name} is shorter than it was: ${read ?? 'none'} of ${length} bytes at ${at}`)
+    return bytes
+  }
+
+  /** Lets another make a file. In OPFS it opens the file itself; elsewhere its bytes go to what this gives. */
+  async lend(name: string): Promise<OpenFile | undefined> {
+    let file: OpenFile | undefined
+    await this.#inTurn(async () => {
+      // A leftover that the engine knows is emptied when the job is given up, and lent the next time.
+      if (this.#open.has(name) && !this.engine.release(name)) throw new HelperGone(`${name} is in use`)
+      this.#open.get(name)?.close()
+      this.#open.delete(name)
+      if (this.directory.place === 'opfs') return
+      file = await this.directory.open(name)
+      if (file.size() > 0) file.truncate(0)
+    })
+    return file
+  }
+
+  /** Removes what there is of a lent file. */
+  discard(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      // Open again, it is the engine's, and removed like any other that is not used.
+      if (!this.#open.has(name)) await this.directory.remove(name)
+    })
+  }
+
+  /** Tells the engine of files that have been put back to what they were; those that it let go of are there again. */
+  putBack(names: readonly string[]): void {
+    this.engine.measure()
+    for (const name of names) {
+      const file = this.#open.has(name) ? undefined : this.directory.file?.(name)
+      if (file === undefined) continue
+      this.#open.set(name, file)
+      this.engine.put(name, file)
+    }
+  }
+
+  openThese(names: readonly string[]): Promise<void> {
+    return this.#inTurn(() => this.#openThese(names))
   }
 
   async close(): Promise<void> {
@@ -311,8 +374,31 @@ class OpenFiles {
   }
 }
 
+function upkeepFiles(name: string, files: OpenFiles, keeper: Keeper): UpkeepFiles {
+  return {
+    folder: files.directory.place === 'opfs' ? name : undefined,
+    repeat: (call) => keeper.repeat(call),
+    prepareNext: (names) => files.prepareNext(names),
+    read: (file, at, length) => files.read(file, at, length),
+    lend: (file) => files.lend(file),
+    takeBack: (file) => files.openThese([file]),
+    discard: (file) => files.discard(file),
+  }
+}
+
 /** A verb may need several files, one after another. */
 const attemptsMax = 16
+
+async function repeated<T>(call: () => T, prepare: () => Promise<void>): Promise<T> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return call()
+    } catch (error) {
+      if (!isNotReady(error) || attempt === attemptsMax) throw error
+      await prepare()
+    }
+  }
+}
 
 function isNotReady(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === 'not_ready'

@@ -38,6 +38,7 @@ export class MemoryFile implements OpenFile {
   /** Puts back what was kept elsewhere. */
   restore(length: number, chunks: Iterable<readonly [index: number, bytes: Uint8Array<ArrayBuffer>]>): void {
     this.#length = length
+    this.#chunks.length = 0
     for (const [index, bytes] of chunks) this.#chunks[index] = bytes
   }
 

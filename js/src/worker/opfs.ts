@@ -42,17 +42,23 @@ export class OpfsDirectory implements Directory {
   }
 
   async open(name: string): Promise<OpenFile> {
-    const file = await this.#folder.getFileHandle(name, { create: true })
-    const handle = await held(file)
+    const file = await this.#folder.getFileHandle(name, { create: true }).catch(full)
+    const handle = await held(file).catch(full)
     this.#measure(handle)
     return new OpfsFile(handle)
   }
 
   async remove(name: string): Promise<void> {
-    try {
-      await this.#folder.removeEntry(name)
-    } catch (error) {
-      if (errorName(error) !== 'NotFoundError') throw error
+    const until = performance.now() + retryMs
+    for (;;) {
+      try {
+        return await this.#folder.removeEntry(name)
+      } catch (error) {
+        if (errorName(error) === 'NotFoundError') return
+        // A worker that was ended a moment ago may have it open still.
+        if (!isHeld(error) || performance.now() > until) throw error
+        await pause(25)
+      }
     }
   }
 
@@ -170,6 +176,12 @@ async function held(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHan
 function isHeld(error: unknown): boolean {
   const name = errorName(error)
   return name === 'NoModificationAllowedError' || name === 'InvalidStateError'
+}
+
+/** Ends an attempt to make a file for which there is no room. */
+function full(cause: unknown): never {
+  if (errorName(cause) !== 'QuotaExceededError') throw cause
+  throw new CofferError('quota', 'there is no room left for this site; free some, then try again', { cause })
 }
 
 function heldElsewhere(name: string, cause: unknown): CofferError {

@@ -50,6 +50,9 @@ export interface Engine {
 /** Without a pause no message would be heard while a long queue is worked off. */
 const sliceMs = 8
 
+/** While more is asked than one slice does, what was committed waits this long for what follows, and one flush does for all of it. */
+const gatherMs = 50
+
 /** Rows leave in parts of about this size, so that the page reads some while others are made, and one kept text does not keep a large result alive. */
 const partBytes = 256 * 1024
 
@@ -97,8 +100,9 @@ export class Session {
   /** What ends when the commits that were flushed last are durable, and how many replies wait for that. */
   #settling: Promise<void> | undefined
   #unsettled = 0
-  /** Replies that are held since the last flush. */
+  /** Replies that are held since the last flush, and when that has to come. */
   #holding = 0
+  #gathered = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #turns = new MessageChannel()
 
@@ -186,7 +190,7 @@ export class Session {
     }
     this.#queue = this.#queue.concat(tasks.slice(at))
     if (this.#queue.length === 0) this.#refresh()
-    this.#flush()
+    if (this.#queue.length === 0 || this.#holding === 0 || this.#holding + this.#unsettled >= heldMax || performance.now() > this.#gathered) this.#flush()
     if (this.#queue.length === 0) this.#pumping = false
     else if (this.#unsettled < heldMax) this.#again()
     else void Promise.resolve(this.#settling).catch(() => undefined).then(() => this.#again()) // I6
@@ -249,7 +253,7 @@ export class Session {
   #tell(client: Client, reply: Reply): void {
     const before = this.#head
     if (!this.#isClosing()) {
-      const last = this.#writer.lastCommit()
+      const last = this.#engine.head()
       if (last > before) this.#head = last
     }
     if (this.#head === before) client.say(reply)
@@ -258,6 +262,7 @@ export class Session {
 
   #hold(client: Client, reply: Reply): void {
     client.hold(reply, this.#head)
+    if (this.#holding === 0) this.#gathered = performance.now() + gatherMs
     this.#holding += 1
   }
 
@@ -328,10 +333,20 @@ export class Session {
     const settling = durable
     this.#settling = settling
     this.#unsettled += count
-    settling.catch(() => undefined).finally(() => {
+    settling.catch(() => this.#wentBack()).finally(() => {
       this.#unsettled -= count
       if (this.#settling === settling) this.#settling = undefined
     })
+  }
+
+  /** What could not be stored may have been taken back, and the numbers of those commits will be others'. */
+  #wentBack(): void {
+    if (this.#isClosing() || this.#dead) return
+    const head = this.#engine.head()
+    if (head >= this.#head) return
+    this.#head = head
+    this.#changed([schema])
+    if (!this.#pumping) this.#pump()
   }
 
   // ---- whose turn

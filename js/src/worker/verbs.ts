@@ -14,6 +14,9 @@ export interface VerbHost {
   /** Runs something that may need files, until it has them; what it committed is durable then. */
   run<T>(verb: (database: Database) => T): Promise<T>
   readonly database: Database
+  /** Folds, or merges everything, with commits going on: in the checkpoint worker, where there is one. */
+  fold(): Promise<void>
+  merge(): Promise<void>
   /** What is known of the database without its key. */
   root(): Root
 }
@@ -55,6 +58,9 @@ export class Verbs {
   async answer(verb: Verb, owner: unknown, replaced: () => void): Promise<VerbAnswer> {
     switch (verb.do) {
       case 'begin': {
+        // What is left for the chore is what was committed meanwhile.
+        if (verb.chore.name === 'checkpoint') await this.#host.fold()
+        else if (verb.chore.name === 'compact' && verb.chore.budgetBytes === undefined) await this.#host.merge()
         const chore = await this.#begin(verb.chore)
         const id = ++this.#last
         this.#chores.set(id, { chore, owner, replaces: verb.chore.name === 'import' || verb.chore.name === 'restore' })

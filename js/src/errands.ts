@@ -1,0 +1,44 @@
+// What the database worker and the checkpoint worker say to each other, over a port that the page gave to both.
+//
+// I1  One errand at a time: after `job` or `learn` the next comes when the answer has (`done`, `failed`, `stopped`, `learnt`).
+// I2  The bytes of a job hold keys. They are transferred, so that the sender keeps none, and the receiver wipes them.
+
+import type { Failure } from './protocol.js'
+
+/** The first and only message of the page to a worker that is to be the checkpoint worker. */
+export interface Employment {
+  readonly serve: MessagePort
+}
+
+/** What the page answers to the news `helper`: the other end, or nothing if there is no second worker to be had. */
+export interface Offer {
+  readonly helper: MessagePort | undefined
+}
+
+/** The names of two Web Locks, by which each side learns that the other is gone, however it went. */
+export interface Lives {
+  /** Held by the checkpoint worker. */
+  readonly helper: string
+  /** Held by the database worker. */
+  readonly owner: string
+}
+
+export type ToHelper =
+  | { readonly kind: 'begin'; readonly module: WebAssembly.Module; readonly lives: Lives }
+  /** `folder`: the database whose folder of OPFS the new file goes to; undefined if its bytes are to come back. */
+  | { readonly kind: 'job'; readonly job: Uint8Array; readonly target: string; readonly folder: string | undefined }
+  | { readonly kind: 'fetched'; readonly fetch: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'learn'; readonly pages: Uint8Array; readonly pageBytes: number; readonly bytesMax: number }
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'end' }
+
+export type FromHelper =
+  | { readonly kind: 'ready' }
+  /** Bytes of a source, by its place in the job. */
+  | { readonly kind: 'fetch'; readonly fetch: number; readonly source: number; readonly at: number; readonly length: number }
+  | { readonly kind: 'write'; readonly bytes: Uint8Array; readonly at: number }
+  /** `heapBytes`: what the helper's wasm has grown to. */
+  | { readonly kind: 'done'; readonly done: Uint8Array; readonly heapBytes: number }
+  | { readonly kind: 'learnt'; readonly dictionary: Uint8Array | undefined }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'stopped' }

@@ -1,0 +1,252 @@
+// The work that is done when nobody asks for anything: folding logs, merging segments, learning a dictionary. In the checkpoint worker where
+// there is one and the job is worth the way, else here, a share at a time.
+//
+// I1  One job at a time. A verb that cannot go on beside one that is away waits for it (`away`).
+// I2  A job that comes to nothing is given back to the engine and its half-made file is removed, before anything else is tried.
+// I3  After `end` nothing of it goes on, and no file is open but those of the database.
+
+import type { Database, Job } from '../../wasm/coffer_web.js'
+import { CofferError } from '../error.js'
+import type { OpenFile } from './directory.js'
+import { HelperGone } from './helper.js'
+import type { Helper } from './helper.js'
+
+/** A share of upkeep that is done here: a few milliseconds. */
+const shareBytes = 512 * 1024
+
+/** A job of fewer pages is done here: the way is longer than the work. */
+const pagesMin = 256
+
+/** No job is so large. */
+const pagesMax = 0xffff_ffff
+
+/** Pages to learn a dictionary from, and its size. Twice as many pages take twice as long and gain next to nothing. */
+const samples = 512
+const sampleShare = 8
+const dictionaryBytes = 32 * 1024
+
+/** What it needs of the database's files. */
+export interface UpkeepFiles {
+  /** The database whose folder of OPFS the files are in; undefined if they are elsewhere. */
+  readonly folder: string | undefined
+  /** Makes a call of the engine, preparing what it lacks, until it lacks nothing. */
+  repeat<T>(call: () => T): Promise<T>
+  /** Has files ready that the engine may create next. */
+  prepareNext(names: readonly string[]): Promise<void>
+  read(name: string, at: number, length: number): Uint8Array
+  /** Lets another make a file; gives where to put its bytes if they come back. */
+  lend(name: string): Promise<OpenFile | undefined>
+  /** Opens a lent file, now that it is made. */
+  takeBack(name: string): Promise<void>
+  /** Removes what there is of a lent file. */
+  discard(name: string): Promise<void>
+}
+
+/** As the engine's `takeJob` knows them. */
+type Kind = 'due' | 'fold' | 'sealed' | 'stale' | 'all'
+
+export class Upkeep {
+  readonly #database: Database
+  readonly #files: UpkeepFiles
+  readonly #helper: Helper | undefined
+  readonly #report: (error: unknown) => void
+  readonly #turns = new MessageChannel()
+  #learns: boolean
+  #round: ReturnType<typeof setTimeout> | undefined
+  #time: ReturnType<typeof setTimeout> | undefined
+  #timeIsUp = false
+  #last: Promise<unknown> = Promise.resolve()
+  #away: Promise<void> | undefined
+  #ended = false
+
+  /** `learns`: whether a dictionary is wanted. `report` hears of failures. */
+  constructor(database: Database, files: UpkeepFiles, helper: Helper | undefined, learns: boolean, report: (error: unknown) => void) {
+    this.#database = database
+    this.#files = files
+    this.#helper = helper
+    this.#learns = learns
+    this.#report = report
+  }
+
+  /** Settles when no job is away; undefined if none is (I1). Never rejects. */
+  get away(): Promise<void> | undefined {
+    return this.#away
+  }
+
+  /** To be called when calls have been answered: does a share of what is due when there is time. */
+  idle(): void {
+    if (this.#ended) return
+    this.#round ??= setTimeout(() => void this.#inTurn(() => this.#keepUp()), 0)
+  }
+
+  /** Folds all that was committed before. */
+  checkpoint(): Promise<void> {
+    return this.#inTurn(() => this.#fold())
+  }
+
+  /** Folds, and merges everything into one segment under the newest codec, key and dictionary. */
+  compact(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#fold()
+      while (await this.#one('stale'));
+      await this.#one('all')
+    })
+  }
+
+  /** Ends it (I3). */
+  async end(): Promise<void> {
+    this.#ended = true
+    clearTimeout(this.#round)
+    clearTimeout(this.#time)
+    await this.#helper?.end()
+    await this.#last
+  }
+
+  /** It may have been ended while something was waited for. */
+  #isOver(): boolean {
+    return this.#ended
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  /** One job or share, then others' turn: another may be due at once. */
+  async #keepUp(): Promise<void> {
+    if (this.#ended) return
+    try {
+      if (this.#learns) await this.#learn()
+      const kind = this.#timeIsUp ? 'fold' : 'due'
+      this.#timeIsUp = false
+      const more = await this.#share(kind)
+      this.#round = undefined
+      if (more) this.idle()
+      else this.#watchTime()
+    } catch (error) {
+      // Tried again after the next commit: a full disk may have room by then.
+      this.#round = undefined
+      if (!this.#isOver()) this.#report(error instanceof DOMException ? new CofferError('io', `upkeep failed, and is tried again: ${String(error)}`, { cause: error }) : error)
+    }
+  }
+
+  /** What little is in the log is folded too, when it has been there for long. */
+  #watchTime(): void {
+    if (this.#ended || this.#time !== undefined) return
+    const after = this.#database.foldAfter()
+    if (after === 0) return
+    this.#time = setTimeout(() => {
+      this.#time = undefined
+      this.#timeIsUp = true
+      this.idle()
+    }, Math.min(after, 0x7fff_ffff))
+  }
+
+  /** A job of this kind elsewhere, or a share of one here. False if there is nothing to do. */
+  async #share(kind: Kind): Promise<boolean> {
+    const job = await this.#take(kind)
+    if (job !== undefined) {
+      await this.#runElsewhere(job)
+      return true
+    }
+    return !(await this.#files.repeat(() => this.#ended || this.#database.maintain(shareBytes)))
+  }
+
+  /** A whole job of this kind. False if there is none. */
+  async #one(kind: Kind): Promise<boolean> {
+    await this.#finish()
+    while (!this.#ended) {
+      const job = await this.#take(kind)
+      if (job === undefined) {
+        const begun = this.#database.isAtWork()
+        await this.#finish()
+        return begun
+      }
+      if (await this.#runElsewhere(job)) return true
+    }
+    return false
+  }
+
+  /** Does what was begun here to its end. */
+  async #finish(): Promise<void> {
+    while (!this.#ended && this.#database.isAtWork()) {
+      await this.#files.repeat(() => this.#database.maintain(shareBytes))
+      await this.#turn()
+    }
+  }
+
+  /** The log of now, and those that wait. */
+  async #fold(): Promise<void> {
+    let more = await this.#one('fold')
+    while (more) more = await this.#one('sealed')
+  }
+
+  /** A job to be run elsewhere; one that is too small for that, or has nowhere to go, is begun here. */
+  async #take(kind: Kind): Promise<Job | undefined> {
+    await this.#files.prepareNext(this.#database.nextFiles())
+    return this.#files.repeat(() => (this.#ended ? undefined : this.#database.takeJob(kind, this.#helper?.usable === true ? pagesMin : pagesMax)))
+  }
+
+  /** Has a job done by the helper. False if nothing came of it and it is to be tried again. */
+  async #runElsewhere(job: Job): Promise<boolean> {
+    let free = (): void => undefined
+    this.#away = new Promise((resolve) => (free = resolve))
+    const { target, sources } = job
+    try {
+      const file = await this.#files.lend(target)
+      const done = await this.#helper?.run(job.intoBytes(), target, this.#files.folder, {
+        read: (source, at, length) => this.#files.read(sources[source] ?? '', at, length),
+        write: (bytes, at) => void file?.write(bytes, at),
+      })
+      if (done === undefined) throw new HelperGone('there is no helper')
+      await this.#files.takeBack(target)
+      this.#database.installJob(done)
+      return true
+    } catch (error) {
+      this.#database.abandonJob(target) // I2
+      await this.#files.discard(target)
+      if (!(error instanceof HelperGone)) throw error
+      return false
+    } finally {
+      this.#away = undefined
+      free()
+    }
+  }
+
+  async #learn(): Promise<void> {
+    const count = this.#database.pagesToLearnFrom()
+    if (count === 0 || this.#helper?.usable !== true) return
+    const step = Math.max(1, Math.floor(count / samples))
+    const pageBytes = this.#database.pageBytes()
+    const pages = new Uint8Array(Math.min(count, samples) * pageBytes)
+    let end = 0
+    for (let at = 0; at < samples && end < pages.length && !this.#ended; at += sampleShare) {
+      const share = this.#database.sample(at * step, step, Math.min(sampleShare, samples - at))
+      if (share.length === 0) break
+      pages.set(share.subarray(0, pages.length - end), end)
+      end = Math.min(pages.length, end + share.length)
+      share.fill(0)
+      await this.#turn()
+    }
+    if (this.#ended) return
+    try {
+      const dictionary = await this.#helper.learn(pages.subarray(0, end).slice(), pageBytes, dictionaryBytes)
+      // Too little that repeats itself: another try would find no more.
+      if (dictionary === undefined) this.#learns = false
+      else await this.#files.repeat(() => (this.#ended ? undefined : this.#database.embedDictionary(dictionary)))
+    } catch (error) {
+      if (!(error instanceof HelperGone)) throw error
+    } finally {
+      pages.fill(0)
+    }
+  }
+
+  /** Lets what came meanwhile be heard. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#turns.port1.onmessage = (): void => resolve()
+      this.#turns.port2.postMessage(undefined)
+    })
+  }
+}

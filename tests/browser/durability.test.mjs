@@ -1,0 +1,103 @@
+// When what was committed is on the disk, and what that costs.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { serve } from '../../scripts/files.mjs'
+import { engines, launch } from './launch.mjs'
+
+let site
+before(async () => (site = await serve('.')))
+after(() => site.close())
+
+for (const engine of engines) {
+  test(`${engine}: durability`, { timeout: 240_000 }, async (t) => {
+    const { page, complaints, close } = await launch(engine)
+    t.after(close)
+    await page.goto(`${site.address}tests/browser/pages/storage.html`)
+    await page.waitForFunction(() => window.coffer !== undefined)
+
+    await t.test('a hundred strict commits that are asked for at once make one flush', async () => {
+      const seen = await page.evaluate(async () => {
+        const { countCalls, countingWorker, key, open, pause } = window.coffer
+        const db = await open('grouped', { backend: 'opfs', key: key(5), worker: countingWorker })
+        await db.exec('create table t(id integer primary key, body text)')
+        await db.run("insert into t(body) values ('first')")
+        await pause(50)
+        await countCalls()
+        const start = performance.now()
+        await Promise.all(Array.from({ length: 100 }, (_, row) => db.run('insert into t(body) values (?)', [`row ${row}`])))
+        const took = performance.now() - start
+        const { write, flush } = await countCalls()
+        const { n } = await db.get('select count(*) as n from t')
+        await db.close()
+        return { took, write, flush, n }
+      })
+      t.diagnostic(`${engine}: 100 concurrent strict commits took ${seen.took.toFixed(1)} ms, ${seen.write} writes and ${seen.flush} flushes`)
+      assert.equal(seen.n, 101)
+      assert.equal(seen.write, 100)
+      // None is made to wait longer than that, so a slow machine needs more than one.
+      assert.ok(seen.flush >= 1 && seen.flush <= 1 + Math.floor(seen.took / 50), `${seen.flush} flushes`)
+    })
+
+    await t.test('a relaxed commit is answered before it is flushed, and flushed a tenth of a second later', async () => {
+      const seen = await page.evaluate(async () => {
+        const { countCalls, countingWorker, open, pause } = window.coffer
+        const db = await open('relaxed', { backend: 'opfs', durability: 'relaxed', worker: countingWorker })
+        await db.exec('create table t(x)')
+        await pause(300)
+        await countCalls()
+        const start = performance.now()
+        await db.run('insert into t values (1)')
+        const answered = performance.now() - start
+        const before = (await countCalls()).flush ?? 0
+        for (let row = 0; row < 9; row += 1) await db.run('insert into t values (2)')
+        let flushes = 0
+        while (flushes === 0 && performance.now() - start < 5000) {
+          await pause(5)
+          flushes = (await countCalls()).flush ?? 0
+        }
+        const flushed = performance.now() - start
+        await pause(250)
+        const later = (await countCalls()).flush ?? 0
+        await db.close()
+        return { answered, before, flushes, flushed, later }
+      })
+      t.diagnostic(`${engine}: relaxed: answered after ${seen.answered.toFixed(1)} ms, flushed after ${seen.flushed.toFixed(0)} ms`)
+      assert.equal(seen.before, 0, 'the answer waited for a flush')
+      assert.equal(seen.flushes, 1, 'ten relaxed commits take one flush')
+      assert.equal(seen.later, 0)
+      assert.ok(seen.flushed >= 60, `${seen.flushed} ms: it did not wait for others`)
+    })
+
+    await t.test('a strict commit of IndexedDB is answered when its transaction is complete, and a hundred take a few', async () => {
+      const seen = await page.evaluate(async () => {
+        const { open, pause } = window.coffer
+        const worker = () => new Worker('/tests/browser/pages/transactions.js')
+        const told = new BroadcastChannel('transactions')
+        const count = () =>
+          new Promise((resolve) => {
+            told.onmessage = ({ data }) => resolve(data)
+            told.postMessage('count')
+          })
+        const db = await open('grouped', { backend: 'indexeddb', worker })
+        await db.exec('create table t(id integer primary key, body text)')
+        await db.run("insert into t(body) values ('first')")
+        await pause(50)
+        await count()
+        await Promise.all(Array.from({ length: 100 }, (_, row) => db.run('insert into t(body) values (?)', [`row ${row}`])))
+        const many = await count()
+        await db.run("insert into t(body) values ('alone')")
+        const one = await count()
+        await db.close()
+        return { many, one }
+      })
+      t.diagnostic(`${engine}: 100 concurrent strict commits took ${seen.many.complete} transactions of IndexedDB`)
+      assert.deepEqual(seen.one, { begun: 1, complete: 1, strict: 1 })
+      assert.equal(seen.many.begun, seen.many.complete)
+      assert.equal(seen.many.strict, seen.many.begun)
+      assert.ok(seen.many.complete <= 10, `${seen.many.complete} transactions`)
+    })
+
+    await t.test('no page error was left over', () => assert.deepEqual(complaints, []))
+  })
+}
