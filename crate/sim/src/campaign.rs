@@ -7,6 +7,13 @@ use std::time::{Duration, Instant};
 use crate::operation::Profile;
 use crate::run::{Failure, Summary, run};
 
+/// The version of the generator. A change after which a seed means another run raises it, so that the recorded window
+/// begins at seeds of its own; the whole new window is to pass once before it lands.
+pub const GENERATOR: u64 = 1;
+
+/// Runs in the recorded window: more than a fast machine makes in half a minute.
+pub const WINDOW_RUNS: u64 = 1000;
+
 /// Which runs to make.
 #[derive(Debug, Clone)]
 pub struct Campaign {
@@ -38,6 +45,19 @@ pub struct Outcome {
 }
 
 impl Campaign {
+    /// The recorded window: the same seeds in the same order on every machine, each of which has passed. What is found in
+    /// it was brought by the change at hand, and not by the hour of the day.
+    pub fn window(time: Duration, threads: usize) -> Self {
+        Self {
+            start: GENERATOR * 1_000_000_000,
+            runs: WINDOW_RUNS,
+            time,
+            profiles: Profile::ALL.to_vec(),
+            threads,
+            failures_max: 1,
+        }
+    }
+
     /// The profile of a seed.
     pub fn profile(&self, seed: u64) -> Profile {
         let index = seed % self.profiles.len().max(1) as u64;

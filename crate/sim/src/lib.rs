@@ -16,7 +16,7 @@ mod rng;
 mod run;
 mod storage;
 
-pub use campaign::{Campaign, Outcome};
+pub use campaign::{Campaign, GENERATOR, Outcome, WINDOW_RUNS};
 pub use content::Content;
 pub use explore::{Explored, Workload, canonical, explore};
 pub use model::{Change, Ending, Model};

@@ -8,10 +8,10 @@ use std::process::Command;
 
 pub const VERB: Verb = Verb {
     name: "sim",
-    summary: "run the deterministic simulator; --seed replays a failure",
-    help: "  --seed N       start from this seed: the same seed, the same history, byte for byte
-  --seconds S    how long to go on (default 30)
-  -- ARGS        handed to coffer-sim as they are",
+    summary: "run the deterministic simulator on fresh seeds; --seed replays a failure",
+    help: "  --seed N       one run: the same seed, the same history, byte for byte
+  --seconds S    how long to draw fresh seeds (default 30)
+  -- ARGS        handed to coffer-sim as they are: --window, --explore, --keep-going, --threads N; see -- --help",
     run,
 };
 

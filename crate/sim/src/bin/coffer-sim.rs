@@ -12,6 +12,7 @@ coffer-sim: random operations, crashes and faults against the storage engine, ea
   coffer-sim --seed N               one run, with its steps if it fails
   coffer-sim --start N --runs N     that many seeds from there
   coffer-sim --seconds S            as many as fit
+  coffer-sim --window               the recorded seeds that every test run walks through for half a minute, all of them
   coffer-sim --profile NAME         swarm, calm, crash, fault, atrest; all in turn by default
   coffer-sim --threads N            at once; 1 by default
   coffer-sim --keep-going           do not stop at the first failure
@@ -61,6 +62,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
             "--seed" => (campaign.start, campaign.runs, bounded) = (number(value()?)?, 1, true),
             "--start" => campaign.start = number(value()?)?,
             "--runs" => (campaign.runs, bounded) = (number(value()?)?, true),
+            "--window" => {
+                let window = Campaign::window(campaign.time, campaign.threads);
+                (campaign.start, campaign.runs, bounded) = (window.start, window.runs, true);
+            }
             "--seconds" => (campaign.time, bounded) = (Duration::from_secs(number(value()?)?), true),
             "--threads" => campaign.threads = usize::try_from(number(value()?)?).unwrap_or(1),
             "--profile" => {
