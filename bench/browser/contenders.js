@@ -155,7 +155,7 @@ async function openSqlJs() {
 
 /** Coffer's engine without the page: the package's own modules for the worker, called directly. */
 async function openCoffer(name, options) {
-  const [{ about, initSync }, { Keeper }, { decodeRows, encodeParameters }] = await Promise.all([import('/js/wasm/coffer_web.js'), import('/js/stage/worker/keeper.js'), import('/dist/wire.js')])
+  const [{ about, initSync }, { Keeper }, { decodeRows, encodeParameters }] = await Promise.all([import('/js/wasm/coffer_web.js'), import('/js/stage/worker/keeper.js'), import('/js/stage/wire.js')])
   initSync({ module: await WebAssembly.compileStreaming(fetch('/js/wasm/store.wasm')) })
   let keeper
   let connection
@@ -207,7 +207,7 @@ async function openCoffer(name, options) {
       connection.exec('commit')
       durable()
     },
-    rest: () => keeper.run((database) => database.checkpoint('truncate')),
+    rest: () => keeper.run(() => connection.exec('pragma wal_checkpoint(truncate)')),
     reopen: async () => {
       await end()
       await open()
