@@ -112,10 +112,12 @@ export class IndexedDirectory implements Directory, Watcher {
     if (this.#changes.size === 0 && this.#removed.size === 0) return this.#next ?? this.#writing
     if (this.#next !== undefined) return this.#next
     const after = this.#writing
-    const next = (after ?? Promise.resolve()).then(() => {
+    const begin = (): Promise<void> => {
       this.#next = undefined
       return this.#write()
-    })
+    }
+    // After a failure too: it finds that nothing may be written.
+    const next = (after ?? Promise.resolve()).then(begin, begin)
     this.#next = next
     const done = (): void => {
       if (this.#writing === next) this.#writing = undefined

@@ -52,7 +52,8 @@ export class OpfsDirectory implements Directory {
     const until = performance.now() + retryMs
     for (;;) {
       try {
-        return await this.#folder.removeEntry(name)
+        await this.#folder.removeEntry(name)
+        return
       } catch (error) {
         if (errorName(error) === 'NotFoundError') return
         // A worker that was ended a moment ago may have it open still.

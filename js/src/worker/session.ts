@@ -333,18 +333,21 @@ export class Session {
     const settling = durable
     this.#settling = settling
     this.#unsettled += count
-    settling.catch(() => this.#wentBack()).finally(() => {
+    settling.catch((error: unknown) => this.#wentBack(error)).finally(() => {
       this.#unsettled -= count
       if (this.#settling === settling) this.#settling = undefined
     })
   }
 
   /** What could not be stored may have been taken back, and the numbers of those commits will be others'. */
-  #wentBack(): void {
+  #wentBack(error: unknown): void {
     if (this.#isClosing() || this.#dead) return
     const head = this.#engine.head()
     if (head >= this.#head) return
     this.#head = head
+    // What was committed since, and waits for company, is gone as well.
+    this.#holding = 0
+    for (const client of this.#clients) client.release(head)(encodeError(error))
     this.#changed([schema])
     if (!this.#pumping) this.#pump()
   }
