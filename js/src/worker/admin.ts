@@ -36,6 +36,10 @@ async function inspected(blob: Blob, backend: string, root: 'manifest' | undefin
     const file = new MemoryFile(name)
     file.write(new Uint8Array(await blob.arrayBuffer()), 0)
     files.put(name, file)
+    // The root alone would look like what a crash left of a first opening, whatever is wrong with it.
+    const log = new MemoryFile('log-0')
+    log.write(new Uint8Array(1), 0)
+    files.put('log-0', log)
   }
   return { ...(inspect(files, root === undefined ? name : undefined) as Omit<Root, 'backend'>), backend }
 }

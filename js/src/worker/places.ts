@@ -1,6 +1,7 @@
 // Which place a database is in, or goes to: OPFS, then IndexedDB. Never memory, unless it is asked for by name.
 
 import { CofferError } from '../error.js'
+import { uniqueName } from '../names.js'
 import { errorName } from './directory.js'
 import type { Directory, Place } from './directory.js'
 import { IndexedDirectory, existsInIndexed, listIndexed, removeFromIndexed, rootInIndexed } from './indexeddb.js'
@@ -63,7 +64,7 @@ function canUseOpfs(): Promise<boolean> {
 
 async function probe(): Promise<boolean> {
   if (!hasOpfs()) return false
-  const name = `coffer-probe-${crypto.randomUUID()}`
+  const name = `coffer-probe-${uniqueName()}`
   try {
     const root = await navigator.storage.getDirectory()
     const file = await root.getFileHandle(name, { create: true })

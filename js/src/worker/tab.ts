@@ -12,7 +12,7 @@ import { checkKey } from '../../wasm/coffer_web.js'
 import { encodeError } from '../error.js'
 import { openDatabase } from '../host.js'
 import type { OpenDatabase } from '../host.js'
-import { clientName, lockName, reopening } from '../names.js'
+import { clientName, lockName, reopening, uniqueName } from '../names.js'
 import type { ClientId, Failure, FromWorker, Joined, Opening, ToWorker } from '../protocol.js'
 import { rekeyed } from '../protocol.js'
 import type { Leader } from '../types.js'
@@ -238,7 +238,7 @@ export class Tab {
   #lead(): void {
     const session = this.#session
     if (session === undefined) return
-    this.#leader = crypto.randomUUID()
+    this.#leader = uniqueName()
     const { readonly = false, durability = 'strict', busyTimeout: busyMs = 5000 } = this.#opening
     this.#own = session.admit({ id: this.#id, remote: false, readonly, durability, busyMs, send: this.#send })
     this.#join('self', this.#leader, session.found)
