@@ -279,6 +279,31 @@ where
         Ok(())
     }
 
+    /// Whether a first page differs from the one below in nothing but the counters of changes, which are shown from the
+    /// commit's number anyhow (I4).
+    fn only_counts(&mut self, first: &[u8]) -> Outcome<bool> {
+        let Some(base) = self.txn.as_ref().map(|txn| txn.snapshot().clone()) else { return Ok(false) };
+        let Some(version) = base.locate(FIRST) else { return Ok(false) };
+        let mut below = std::mem::take(&mut self.page);
+        below.resize(first.len(), 0);
+        let mut read = Ok(false);
+        if !self.core.cache.copy(version, &mut below) {
+            read = base.read(FIRST, &mut below, &mut self.scratch);
+            if read.is_ok() {
+                self.core.cache.insert(version, &below);
+            }
+        }
+        let holds = |page: &[u8]| page[header::CHANGE_COUNTER] == page[header::VALID_FOR];
+        let same = |from: usize, to: usize| below[from..to] == first[from..to];
+        let only = holds(&below) == holds(first)
+            && same(0, header::CHANGE_COUNTER.start)
+            && same(header::CHANGE_COUNTER.end, header::VALID_FOR.start)
+            && same(header::VALID_FOR.end, first.len());
+        self.page = below;
+        read.map_err(|error| self.fault(error))?;
+        Ok(only)
+    }
+
     /// The first page as it is about to be committed. SQLite looks at it again at the start of every transaction, and where
     /// a call costs more than the commit's own bytes, reading it back each time would show.
     fn staged_first(&mut self) -> Outcome<Option<Vec<u8>>> {
@@ -295,7 +320,19 @@ where
             return Ok(());
         }
         self.cut_as_the_header_says()?;
-        let first = self.staged_first()?;
+        let mut first = self.staged_first()?;
+        if let Some(page) = &first
+            && self.only_counts(page)?
+            && let Some(txn) = &mut self.txn
+            && txn.unwrite(FIRST)
+        {
+            if txn.is_empty() {
+                // It was to be a commit, if of nothing else.
+                txn.write(FIRST, page).map_err(|error| registry::report(&self.session, error))?;
+            } else {
+                first = None;
+            }
+        }
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let synchronous = self.session.synchronous();
         let how = Commit {

@@ -109,6 +109,13 @@ impl<D: Device> Txn<D> {
         Ok(())
     }
 
+    /// Takes back what was written to a page, so that the snapshot's version of it shows again. `false`, and nothing done, where
+    /// that cannot be: the page has gone to the log already, or the database had been cut off before it.
+    pub fn unwrite(&mut self, page: PageNo) -> bool {
+        let shows_through = self.page_count_low.contains(page) && !self.spilled.contains_key(&page);
+        shows_through && self.staged.remove(&page).is_some()
+    }
+
     /// Cuts the database off after `count` pages, or lets it grow to them with zeros.
     pub fn set_page_count(&mut self, count: PageCount) {
         if count < self.page_count {
