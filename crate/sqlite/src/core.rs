@@ -327,7 +327,7 @@ where
     /// Ends the use of the store.
     pub fn close(&self) -> Result<(), Error> {
         let Some(store) = lock(&self.store).take() else { return Ok(()) };
-        let Some(process) = &self.process else { return store.close() };
+        let Some(process) = self.process.as_ref().filter(|_| !self.read_only) else { return store.close() };
         // Another process that writes has everything that we would say.
         match process.try_write()? {
             Some(false) => {

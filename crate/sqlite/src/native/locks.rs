@@ -13,14 +13,15 @@
 //!     finds it changed has to look again, even if that process died half-way. The second grows after each commit, and
 //!     tells readers that looking again is worth it.
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
+//! I3  Who only reads makes no files: where there are none, nobody has written since it looked, and it looks again each time.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use coffer_store::{DeviceError, DeviceOp};
+use coffer_store::{DeviceError, DeviceErrorKind, DeviceOp};
 
 use super::files::{FileStorage, device_error};
 use crate::ffi::SharedCounts;
@@ -32,9 +33,10 @@ const FILES: &str = "lock-files";
 
 /// The locks of one database's directory.
 pub(crate) struct FileLocks {
-    write: File,
-    files: File,
-    counts: SharedCounts,
+    storage: FileStorage,
+    reader: bool,
+    /// Without them yet: a reader that has found none (I3).
+    open: OnceLock<Open>,
     holders: Mutex<u32>,
     /// One of our threads at a time: the system's lock belongs to the descriptor, so it would not keep them apart.
     files_turn: Mutex<()>,
@@ -44,45 +46,86 @@ pub(crate) struct FileLocks {
     seen: AtomicU64,
 }
 
+struct Open {
+    write: File,
+    files: File,
+    counts: SharedCounts,
+}
+
 /// Where the counts are.
 const BEGUN: usize = 0;
 const ANNOUNCED: usize = 1;
 const COUNTS_BYTES: u64 = 16;
 
-impl FileLocks {
-    /// The locks of a database; their files are made if they are not there.
-    pub fn open(files: &FileStorage) -> Result<Self, DeviceError> {
+impl Open {
+    fn new(storage: &FileStorage, reader: bool) -> Result<Self, DeviceError> {
         let open = |name| {
             let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            options.open(files.path_of(name)).map_err(|error| device_error(DeviceOp::Open, name, 0, &error))
+            options.read(true).write(!reader).create(!reader).truncate(false);
+            options.open(storage.path_of(name)).map_err(|error| device_error(DeviceOp::Open, name, 0, &error))
         };
+        // In this order: who finds the second has found a whole first.
         let write = open(WRITE)?;
         let fail = |error: io::Error| device_error(DeviceOp::Open, WRITE, 0, &error);
         // Growing is harmless however many do it at once: the file is never cut.
         if write.metadata().map_err(fail)?.len() < COUNTS_BYTES {
+            if reader {
+                return Err(DeviceError::new(DeviceOp::Open, WRITE, 0, DeviceErrorKind::NotFound));
+            }
             write.set_len(COUNTS_BYTES).map_err(fail)?;
         }
         let counts = SharedCounts::map(&write, 2).map_err(fail)?;
-        let locks = Self {
-            write,
-            files: open(FILES)?,
-            counts,
+        Ok(Self { write, files: open(FILES)?, counts })
+    }
+}
+
+impl FileLocks {
+    /// The locks of a database; their files are made if they are not there.
+    pub fn open(storage: &FileStorage) -> Result<Self, DeviceError> {
+        let open = Open::new(storage, false)?;
+        let locks = Self::new(storage, false);
+        // Read before the database is: whatever comes later is news.
+        locks.begun.store(open.counts.load(BEGUN), Ordering::Relaxed);
+        locks.seen.store(open.counts.load(ANNOUNCED), Ordering::Relaxed);
+        drop(locks.open.set(open));
+        Ok(locks)
+    }
+
+    /// The locks of a database, for who only reads it.
+    pub fn for_reader(storage: &FileStorage) -> Self {
+        let locks = Self::new(storage, true);
+        if let Some(open) = locks.look() {
+            locks.seen.store(open.counts.load(ANNOUNCED), Ordering::Relaxed);
+        }
+        locks
+    }
+
+    fn new(storage: &FileStorage, reader: bool) -> Self {
+        Self {
+            storage: storage.clone(),
+            reader,
+            open: OnceLock::new(),
             holders: Mutex::new(0),
             files_turn: Mutex::new(()),
             begun: AtomicU64::new(0),
             seen: AtomicU64::new(0),
-        };
-        // Read before the database is: whatever comes later is news.
-        locks.begun.store(locks.counts.load(BEGUN), Ordering::Relaxed);
-        locks.seen.store(locks.counts.load(ANNOUNCED), Ordering::Relaxed);
-        Ok(locks)
+        }
+    }
+
+    /// The files, as soon as there are any.
+    fn look(&self) -> Option<&Open> {
+        if self.open.get().is_none()
+            && let Ok(open) = Open::new(&self.storage, self.reader)
+        {
+            drop(self.open.set(open)); // Or another thread's, which is as good.
+        }
+        self.open.get()
     }
 
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
-    fn count_on(&self, index: usize) -> Result<u64, DeviceError> {
-        let (count, place) = (self.counts.load(index).wrapping_add(1), 8 * index as u64);
-        let written = self.write.write_all_at(&count.to_le_bytes(), place);
+    fn count_on(&self, open: &Open, index: usize) -> Result<u64, DeviceError> {
+        let (count, place) = (open.counts.load(index).wrapping_add(1), 8 * index as u64);
+        let written = open.write.write_all_at(&count.to_le_bytes(), place);
         written.map_err(|error| device_error(DeviceOp::Write, WRITE, place, &error))?;
         Ok(count)
     }
@@ -90,19 +133,21 @@ impl FileLocks {
 
 impl ProcessLock for FileLocks {
     fn try_write(&self) -> Result<Option<bool>, DeviceError> {
+        // What a reader then tries is refused by the store, which says why.
+        let Some(open) = self.look().filter(|_| !self.reader) else { return Ok(Some(false)) };
         let mut holders = lock(&self.holders);
         let mut stale = false;
         if *holders == 0 {
-            match self.write.try_lock() {
+            match open.write.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
             }
-            let before = self.counts.load(BEGUN);
-            match self.count_on(BEGUN) {
+            let before = open.counts.load(BEGUN);
+            match self.count_on(open, BEGUN) {
                 Ok(now) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
                 Err(error) => {
-                    drop(self.write.unlock());
+                    drop(open.write.unlock());
                     return Err(error);
                 }
             }
@@ -112,22 +157,25 @@ impl ProcessLock for FileLocks {
     }
 
     fn release_write(&self) {
+        let Some(open) = self.open.get().filter(|_| !self.reader) else { return };
         let mut holders = lock(&self.holders);
         *holders = holders.saturating_sub(1);
         if *holders == 0 {
             // Unlocking a lock that we hold cannot fail but for a broken descriptor, with which the lock is gone anyway.
-            drop(self.write.unlock());
+            drop(open.write.unlock());
         }
     }
 
     fn announce(&self) -> Result<(), DeviceError> {
-        let count = self.count_on(ANNOUNCED)?;
+        let Some(open) = self.open.get().filter(|_| !self.reader) else { return Ok(()) };
+        let count = self.count_on(open, ANNOUNCED)?;
         self.seen.store(count, Ordering::Release);
         Ok(())
     }
 
     fn news(&self) -> Result<Option<u64>, DeviceError> {
-        let count = self.counts.load(ANNOUNCED);
+        let Some(open) = self.look() else { return Ok(None) };
+        let count = open.counts.load(ANNOUNCED);
         Ok((self.seen.load(Ordering::Acquire) != count).then_some(count))
     }
 
@@ -137,10 +185,20 @@ impl ProcessLock for FileLocks {
 
     fn with_files(&self, exclusive: bool, section: &mut dyn FnMut()) -> Result<(), DeviceError> {
         let _turn = lock(&self.files_turn);
-        let locked = if exclusive { self.files.lock() } else { self.files.lock_shared() };
+        let mut open = self.look();
+        if open.is_none() {
+            section();
+            open = self.look();
+            if open.is_none() {
+                return Ok(());
+            }
+            // A writer came meanwhile: what was learnt may be half of before and half of after.
+        }
+        let Some(Open { files, .. }) = open else { return Ok(()) };
+        let locked = if exclusive { files.lock() } else { files.lock_shared() };
         locked.map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))?;
         section();
-        self.files.unlock().map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))
+        files.unlock().map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))
     }
 }
 
@@ -175,5 +233,20 @@ mod tests {
         assert_eq!(theirs.news().unwrap(), Some(1));
         theirs.saw(1);
         assert_eq!(theirs.news().unwrap(), None);
+    }
+
+    #[test]
+    fn a_reader_makes_no_files_and_notices_the_first_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let reader = FileLocks::for_reader(&files);
+        let mut looked = 0;
+        reader.with_files(false, &mut || looked += 1).unwrap();
+        assert_eq!((reader.news().unwrap(), looked), (None, 1));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        let writer = FileLocks::open(&files).unwrap();
+        writer.try_write().unwrap();
+        writer.announce().unwrap();
+        assert_eq!(reader.news().unwrap(), Some(1));
     }
 }

@@ -82,11 +82,8 @@ impl Place {
         if !exists && options.create == Create::Never {
             return Err(fail(DeviceErrorKind::NotFound));
         }
-        let locks: Option<Box<dyn ProcessLock>> = if options.read_only && FileLocks::open(&files).is_err() {
-            None // A medium that cannot be written to has no writers either.
-        } else {
-            Some(Box::new(FileLocks::open(&files)?))
-        };
+        let locks = if options.read_only { FileLocks::for_reader(&files) } else { FileLocks::open(&files)? };
+        let locks: Option<Box<dyn ProcessLock>> = Some(Box::new(locks));
         let single = base.is_some().then(|| files.clone());
         let storage = match options.backend {
             Backend::File => NativeStorage::File(files),
