@@ -2,9 +2,11 @@
 
 use std::io::{IsTerminal, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use coffer_sqlite::Database;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How far something is.
@@ -82,6 +84,28 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Shows how far the rewriting of a database is, for as long as it lives.
+pub struct Rewriting(Arc<Mutex<Option<Progress>>>);
+
+impl Rewriting {
+    pub fn watch(database: &Database, what: &'static str) -> Self {
+        let progress = Arc::new(Mutex::new(Some(Progress::new(what, None, Unit::Pages))));
+        let ours = Arc::clone(&progress);
+        database.watch(Some(Arc::new(move |done, total| {
+            if let Some(progress) = ours.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                progress.set_of(done, total);
+            }
+        })));
+        Self(progress)
+    }
+}
+
+impl Drop for Rewriting {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

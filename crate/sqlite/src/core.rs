@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use coffer_store::{
     Commit, CommitId, Compaction, Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Job, PageCount, PageNo,
-    PageSize, Scratch, Snapshot, Storage, Store, Txn,
+    PageSize, Scratch, Snapshot, Storage, Store, Txn, Workers,
 };
 
 use crate::cache::PageCache;
@@ -28,7 +28,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::trace;
 use crate::vfs::VfsFile;
-use crate::workers::Threads;
+use crate::workers::{Threads, Watched, Watcher};
 
 /// One open database.
 pub(crate) struct Core<S: Storage> {
@@ -48,6 +48,8 @@ pub(crate) struct Core<S: Storage> {
     pub process: Option<Box<dyn ProcessLock>>,
     /// Called when the log has grown to where it should be folded.
     pub wake: Mutex<Option<Wake>>,
+    /// Hears how far rewritings are.
+    pub watcher: Mutex<Option<Arc<dyn Watcher>>>,
     store: Mutex<Option<Store<S>>>,
     head: RwLock<Snapshot<S::Device>>,
     process_held: AtomicBool,
@@ -97,6 +99,7 @@ where
             turn: Turn::default(),
             process: parts.process,
             wake: Mutex::new(None),
+            watcher: Mutex::new(None),
             head: RwLock::new(store.snapshot()),
             store: Mutex::new(Some(store)),
             process_held: AtomicBool::new(false),
@@ -343,12 +346,21 @@ where
         }
     }
 
+    /// Threads to rewrite with.
+    pub fn workers(&self, threads: usize) -> Watched {
+        Watched { threads: Threads(threads), watcher: lock(&self.watcher).clone() }
+    }
+
     /// Runs a job outside of the store's lock, and installs what it made.
     fn run(&self, job: Job, threads: usize) -> Result<(), Error> {
         let target = job.target();
         let result = self.with_store(|store| store.start_task(job, threads)).and_then(|mut task| {
             let mut entropy = SystemEntropy;
-            while !task.step(STEP_BYTES, &mut entropy, &Threads(threads))? {}
+            let workers = self.workers(threads);
+            while !task.step(STEP_BYTES, &mut entropy, &workers)? {
+                let (done, total) = task.progress();
+                workers.progress(done, total);
+            }
             task.finish(&mut entropy)
         });
         match result {
@@ -571,7 +583,7 @@ where
 
     fn back_up(&self, out: &dyn Device, since: Option<CommitId>) -> Result<CommitId, Error> {
         self.with_store(|store| {
-            store.export(since, ByReference(out), &Threads(self.threads), self.threads)?;
+            store.export(since, ByReference(out), &self.workers(self.threads), self.threads)?;
             self.backed_up.store(store.head().0, Ordering::Relaxed);
             Ok(store.head())
         })

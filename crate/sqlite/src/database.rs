@@ -24,7 +24,7 @@ use crate::portable::{Portable, lock};
 use crate::pragma::CheckpointMode;
 use crate::registry::{self, Host};
 use crate::settings::Settings;
-use crate::workers::{Threads, default_threads};
+use crate::workers::{Watcher, default_threads};
 
 /// Whether opening may make a database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -410,7 +410,8 @@ where
         }
         let slots: Vec<(u8, &SlotKey)> = slots.iter().map(|(number, key)| (*number, key)).collect();
         let threads = self.core.threads;
-        self.core.rewrite(|store| store.rotate(&slots, &Threads(threads), threads))?;
+        let workers = self.core.workers(threads);
+        self.core.rewrite(|store| store.rotate(&slots, &workers, threads))?;
         self.scrub()
     }
 
@@ -418,9 +419,10 @@ where
     pub fn encrypt(&self, key: &Key, cipher: Cipher) -> Result<()> {
         let slot = NewSlot::derive(key, self.kdf, &mut SystemEntropy)?;
         let threads = self.core.threads;
+        let workers = self.core.workers(threads);
         self.core.rewrite(|store| {
             let new = NewKey { cipher, kind: slot.kind, parameters: slot.parameters.clone(), key: &slot.key };
-            store.encrypt(new, &Threads(threads), threads)
+            store.encrypt(new, &workers, threads)
         })?;
         self.scrub()
     }
@@ -433,7 +435,13 @@ where
     /// Stores the database in the clear from now on.
     pub fn decrypt(&self) -> Result<()> {
         let threads = self.core.threads;
-        Ok(self.core.rewrite(|store| store.decrypt(&Threads(threads), threads))?)
+        let workers = self.core.workers(threads);
+        Ok(self.core.rewrite(|store| store.decrypt(&workers, threads))?)
+    }
+
+    /// Has somebody hear from now on how far rewritings are: compaction, checkpoints, changes of keys.
+    pub fn watch(&self, watcher: Option<Arc<dyn Watcher>>) {
+        *lock(&self.core.watcher) = watcher;
     }
 
     /// Changes the codecs of the log and of segments. What is stored stays as it is until it is compacted.

@@ -71,3 +71,4 @@ pub use pragma::{CheckpointMode, Isolation, Synchronous, Truncate};
 pub use rusqlite;
 pub use settings::Settings;
 pub use trace::trace_locks;
+pub use workers::Watcher;

@@ -2,7 +2,11 @@
 //!
 //! They live for one batch: a batch is megabytes of compression, beside which starting a thread is nothing.
 
+use std::sync::Arc;
+
 use coffer_store::{Work, Workers};
+
+use crate::portable::Portable;
 
 /// This many threads, the caller's among them.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,36 @@ impl Workers for Threads {
     fn run(&self, count: usize, work: &Work<'_>) {
         debug_assert_eq!(self.0, 1, "there is one thread");
         (0..count).for_each(work);
+    }
+}
+
+/// Hears how far a rewriting of a database is.
+pub trait Watcher: Portable {
+    /// So many pages are done of so many. There may be several rewritings in a row.
+    fn progress(&self, done: u64, total: u64);
+}
+
+impl<F: Fn(u64, u64) + Portable> Watcher for F {
+    fn progress(&self, done: u64, total: u64) {
+        self(done, total);
+    }
+}
+
+/// Threads, and who watches what they do.
+pub(crate) struct Watched {
+    pub threads: Threads,
+    pub watcher: Option<Arc<dyn Watcher>>,
+}
+
+impl Workers for Watched {
+    fn run(&self, count: usize, work: &Work<'_>) {
+        self.threads.run(count, work);
+    }
+
+    fn progress(&self, done: u64, total: u64) {
+        if let Some(watcher) = &self.watcher {
+            watcher.progress(done, total);
+        }
     }
 }
 

@@ -379,7 +379,10 @@ impl<S: Storage> Store<S> {
 
     fn run_job_inner(&mut self, job: Job, workers: &dyn Workers, threads: usize) -> Result<Installed> {
         let mut task = self.start_task(job, threads)?;
-        while !task.step(STEP_BYTES, &mut *self.entropy, workers)? {}
+        while !task.step(STEP_BYTES, &mut *self.entropy, workers)? {
+            let (done, total) = task.progress();
+            workers.progress(done, total);
+        }
         let done = task.finish(&mut *self.entropy)?;
         self.install(&done)
     }

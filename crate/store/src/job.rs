@@ -149,6 +149,11 @@ impl Done {
 pub trait Workers {
     /// Runs `work` for every number below `count`, in any order, at once or not, and returns when all are done.
     fn run(&self, count: usize, work: &Work<'_>);
+
+    /// Hears how many pages of the job at hand are done, of how many. The default does not care.
+    fn progress(&self, done: u64, total: u64) {
+        let _ = (done, total);
+    }
 }
 
 /// No other threads.

@@ -5,7 +5,7 @@ use coffer_sqlite::CheckpointMode;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 
 /// Fold the log into a sealed segment
 #[derive(Args, Debug)]
@@ -32,7 +32,7 @@ enum Mode {
 impl Checkpoint {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Write)?;
-        let _spinner = Spinner::new("checkpoint");
+        let _progress = Rewriting::watch(&database, "checkpoint");
         database.checkpoint(match self.mode {
             Mode::Passive => CheckpointMode::Passive,
             Mode::Full => CheckpointMode::Full,

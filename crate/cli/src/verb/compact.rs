@@ -8,7 +8,7 @@ use coffer_store::CodecChoice;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 
 /// Rewrite everything live into one segment and give back the rest
 #[derive(Args, Debug)]
@@ -24,7 +24,7 @@ impl Compact {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Write)?;
         let before = database.storage_info()?;
-        let spinner = Spinner::new("compact");
+        let progress = Rewriting::watch(&database, "compact");
         if let Some(codec) = self.codec {
             let (hot, _) = database.with_store(|store| Ok(store.codecs()))?;
             database.set_codec(hot, codec)?;
@@ -33,7 +33,7 @@ impl Compact {
         database.compact()?;
         let after = database.storage_info()?;
         database.close()?;
-        drop(spinner);
+        drop(progress);
         writeln!(
             stdout(),
             "{} -> {} bytes, {} -> {} segments",

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 
 /// Store an encrypted database in the clear
 #[derive(Args, Debug)]
@@ -21,7 +21,7 @@ impl Decrypt {
         }
         let key = self.database.key.of_encrypted(&name)?;
         let database = self.database.open_with(Some(key), Access::Write)?;
-        let _spinner = Spinner::new("decrypt");
+        let _progress = Rewriting::watch(&database, "decrypt");
         database.decrypt()?;
         Ok(database.close()?)
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 use coffer_sqlite::CheckpointMode;
 use coffer_store::Dictionary;
 
@@ -42,7 +42,7 @@ impl EmbedDict {
         let dictionary = dictionary.transpose()?;
         let database = self.database.open(Access::Write)?;
         let before = database.storage_info()?.stored_bytes;
-        let spinner = Spinner::new("embed");
+        let progress = Rewriting::watch(&database, "embed");
         database.embed_dictionary(dictionary.as_deref())?;
         if !self.later {
             database.checkpoint(CheckpointMode::Truncate)?;
@@ -50,7 +50,7 @@ impl EmbedDict {
         }
         let after = database.storage_info()?.stored_bytes;
         database.close()?;
-        drop(spinner);
+        drop(progress);
         writeln!(stdout(), "{before} -> {after} bytes")?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use coffer_store::Cipher;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 use crate::verb::init::parse_cipher;
 
 /// Encrypt a database that is not
@@ -30,7 +30,7 @@ impl Encrypt {
         }
         let key = self.database.key.of_new(&name)?;
         let database = self.database.open_with(None, Access::Write)?;
-        let _spinner = Spinner::new("encrypt");
+        let _progress = Rewriting::watch(&database, "encrypt");
         database.encrypt(&key, self.cipher)?;
         Ok(database.close()?)
     }

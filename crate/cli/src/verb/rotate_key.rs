@@ -7,7 +7,7 @@ use clap::Args;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::key::{from_environment, from_file};
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::Rewriting;
 
 /// Encrypt everything anew under a fresh key
 ///
@@ -40,7 +40,7 @@ impl RotateKey {
             keys.push(from_file(file)?);
         }
         let database = self.database.open_with(Some(key), Access::Write)?;
-        let _spinner = Spinner::new("rotate");
+        let _progress = Rewriting::watch(&database, "rotate");
         database.rotate_key(&keys).map_err(|error| match error.store.as_deref() {
             Some(coffer_store::Error::Limit(coffer_store::Limit::KeySlotUnsupplied)) => {
                 let advice =
