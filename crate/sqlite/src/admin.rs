@@ -59,8 +59,16 @@ pub fn may_be_in(script: &str) -> bool {
     ["backup", "restore", "compact"].iter().any(|word| lower.contains(word))
 }
 
+/// Whether a statement may begin with this word, given in lower case: it does, or a comment comes first.
+pub(crate) fn may_begin_with(sql: &str, word: &str) -> bool {
+    let sql = sql.trim_ascii_start();
+    sql.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word))
+        || sql.starts_with("--")
+        || sql.starts_with("/*")
+}
+
 /// The words of a statement; `true` marks those that were quoted.
-fn words(sql: &str) -> Vec<(String, bool)> {
+pub(crate) fn words(sql: &str) -> Vec<(String, bool)> {
     let mut words = Vec::new();
     let mut at = 0;
     while let Some(token) = Token::next(sql, at) {

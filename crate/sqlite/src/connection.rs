@@ -34,7 +34,6 @@ impl Connection {
         raw: rusqlite::Connection,
         session: Arc<Session>,
         host: Arc<dyn Host>,
-        database: &str,
         page_bytes: u64,
         cache_bytes: u64,
     ) -> Result<Self> {
@@ -48,7 +47,7 @@ impl Connection {
         ));
         session.raw_pragmas.store(false, Ordering::Relaxed);
         set_up.map_err(|error| Error::from_sqlite(error, "").with_store(session.take_error()))?;
-        tables::install(&raw, database)?;
+        tables::install(&raw)?;
         let mut connection = Self { raw, session, host, limits: RowLimits::default() };
         connection.wait_in_turn()?;
         Ok(connection)
@@ -84,7 +83,7 @@ impl Connection {
     /// Runs one statement to its end, and gives the rows it changed.
     pub fn execute<P: Params>(&self, sql: &str, params: P) -> Result<usize> {
         self.before_statement()?;
-        self.raw.execute(sql, params).map_err(|error| self.error(error, sql))
+        self.raw.execute(&tables::prepared_as(sql), params).map_err(|error| self.error(error, sql))
     }
 
     /// The first row of a query.
@@ -94,7 +93,7 @@ impl Connection {
         F: FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     {
         self.before_statement()?;
-        self.raw.query_row(sql, params, row).map_err(|error| self.error(error, sql))
+        self.raw.query_row(&tables::prepared_as(sql), params, row).map_err(|error| self.error(error, sql))
     }
 
     /// All rows of a query.
@@ -103,8 +102,7 @@ impl Connection {
         P: Params,
         F: FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     {
-        self.before_statement()?;
-        let mut statement = self.raw.prepare_cached(sql).map_err(|error| self.error(error, sql))?;
+        let mut statement = self.prepare_cached(sql)?;
         let rows = statement.query_map(params, row).map_err(|error| self.error(error, sql))?;
         rows.collect::<rusqlite::Result<_>>().map_err(|error| self.error(error, sql))
     }
@@ -112,7 +110,13 @@ impl Connection {
     /// Prepares a statement. Call it again for each execution under `read committed`, so that each sees the newest commit.
     pub fn prepare(&self, sql: &str) -> Result<rusqlite::Statement<'_>> {
         self.before_statement()?;
-        self.raw.prepare(sql).map_err(|error| self.error(error, sql))
+        self.raw.prepare(&tables::prepared_as(sql)).map_err(|error| self.error(error, sql))
+    }
+
+    /// As [`Connection::prepare`], and the statement is kept for the next time.
+    pub fn prepare_cached(&self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
+        self.before_statement()?;
+        self.raw.prepare_cached(&tables::prepared_as(sql)).map_err(|error| self.error(error, sql))
     }
 
     /// What the store said about an error of SQLite's on this connection, typed; otherwise SQLite's own.

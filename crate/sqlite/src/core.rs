@@ -538,6 +538,26 @@ where
         })
     }
 
+    fn key_slots(&self) -> Result<Vec<(u8, &'static str)>, Error> {
+        self.with_store(|store| Ok(store.key_slots().iter().map(|slot| (slot.number(), slot.kind().name())).collect()))
+    }
+
+    fn page_history(&self, page: u32) -> Result<Vec<(CommitId, u64)>, Error> {
+        let Some(page) = PageNo::new(page) else { return Ok(Vec::new()) };
+        self.with_store(|store| {
+            let mut versions = Vec::new();
+            let mut newest = None;
+            for info in store.kept_commits() {
+                let version = store.snapshot_at(info.commit)?.locate(page);
+                if let Some(version) = version.filter(|_| version != newest) {
+                    versions.push((version.commit, info.time_ms));
+                }
+                newest = version;
+            }
+            Ok(versions)
+        })
+    }
+
     fn settings(&self) -> Settings {
         lock(&self.settings).clone()
     }

@@ -291,7 +291,7 @@ where
         let raw = opened.map_err(|error| Error::from_sqlite(error, "").with_store(session.take_error()))?;
         crate::features::require(&raw)?;
         let page_bytes = u64::from(self.core.page_size.get());
-        Connection::set_up(raw, session, self.host(), &self.core.name, page_bytes, self.connection_cache_bytes)
+        Connection::set_up(raw, session, self.host(), page_bytes, self.connection_cache_bytes)
     }
 
     pub(crate) fn host(&self) -> Arc<dyn Host> {

@@ -1,6 +1,6 @@
 //! Carries out Coffer's pragmas on an open database. What is set reads back.
 
-use coffer_store::{CodecChoice, Error, PageNo, Storage, Store};
+use coffer_store::{CodecChoice, CommitId, Error, Storage};
 
 use crate::core::Core;
 use crate::figures::{self, json_text};
@@ -54,8 +54,8 @@ where
         }
         Pragma::MemoryStats => Ok(Reply::Text(figures::json(&core.memory_stats()?.figures()))),
         Pragma::StorageInfo => Ok(Reply::Text(figures::json(&core.storage_info()?.figures()))),
-        Pragma::KeySlots => core.with_store(|store| Ok(Reply::Text(key_slots(store)))),
-        Pragma::PageHistory(page) => core.with_store(|store| page_history(store, page)),
+        Pragma::KeySlots => Ok(Reply::Text(key_slots(&core.key_slots()?))),
+        Pragma::PageHistory(page) => Ok(Reply::Text(page_history(&core.page_history(page)?))),
         Pragma::Compression(setting) => compression(core, setting),
         Pragma::VerifyOnRead(setting) => core.change_store(|store| {
             if let Setting::Set(verify) = setting {
@@ -190,27 +190,15 @@ fn hot_for(cold: CodecChoice) -> CodecChoice {
     if cold == CodecChoice::NONE { CodecChoice::NONE } else { coffer_store::Options::default().hot }
 }
 
-fn key_slots<S: Storage>(store: &Store<S>) -> String {
-    let slots = store
-        .key_slots()
-        .iter()
-        .map(|slot| format!("{{\"slot\":{},\"kind\":{}}}", slot.number(), json_text(slot.kind().name())));
+fn key_slots(slots: &[(u8, &str)]) -> String {
+    let slots = slots.iter().map(|(slot, kind)| format!("{{\"slot\":{slot},\"kind\":{}}}", json_text(kind)));
     format!("[{}]", slots.collect::<Vec<_>>().join(","))
 }
 
-/// The versions of a page that kept commits show.
-fn page_history<S: Storage>(store: &Store<S>, page: u32) -> Result<Reply, Error> {
-    let Some(page) = PageNo::new(page) else { return Ok(Reply::Refused("pages are numbered from 1".to_owned())) };
-    let mut versions = Vec::new();
-    let mut newest = None;
-    for info in store.kept_commits() {
-        let version = store.snapshot_at(info.commit)?.locate(page);
-        if let Some(version) = version.filter(|_| version != newest) {
-            versions.push(format!("{{\"commit\":{},\"time_ms\":{}}}", version.commit, info.time_ms));
-        }
-        newest = version;
-    }
-    Ok(Reply::Text(format!("[{}]", versions.join(","))))
+fn page_history(versions: &[(CommitId, u64)]) -> String {
+    let versions =
+        versions.iter().map(|(commit, time_ms)| format!("{{\"commit_id\":{},\"time_ms\":{time_ms}}}", commit.0));
+    format!("[{}]", versions.collect::<Vec<_>>().join(","))
 }
 
 impl Synchronous {

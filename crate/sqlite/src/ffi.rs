@@ -521,30 +521,43 @@ unsafe extern "C" fn x_get_last_error(vfs: *mut ffi::sqlite3_vfs, room: c_int, o
     code
 }
 
-/// What a virtual table of one row shows.
-pub struct OneRow {
+/// The rows of a virtual table.
+pub type Answer = Vec<Vec<Value>>;
+
+/// What a virtual table shows: some columns, and what may be given in parentheses behind its name.
+pub struct Source {
     /// The columns.
-    pub names: &'static [&'static str],
-    /// Gives the values, in the order of the names.
-    pub ask: Box<dyn Fn() -> rusqlite::Result<Vec<Value>> + Send + Sync>,
+    pub columns: &'static [&'static str],
+    /// The name of the table's argument, if it takes one; the schema that it is asked of comes after it.
+    pub argument: Option<&'static str>,
+    /// Gives the rows, for the file name of a schema and the argument.
+    pub ask: Box<Ask>,
 }
 
-/// Makes a table of one row known to a connection, under a name that needs no `create virtual table`.
-pub fn add_table(connection: &rusqlite::Connection, name: &str, row: OneRow) -> rusqlite::Result<()> {
-    const MODULE: Module<'_, RowTable> = Module::eponymous_only_module();
-    connection.create_module(name, &MODULE, Some(Arc::new(row)))
+/// Gives rows.
+pub type Ask = dyn Fn(&str, Option<&Value>) -> rusqlite::Result<Answer> + Send + Sync;
+
+/// Makes a table known to a connection, under a name that needs no `create virtual table`.
+pub fn add_table(connection: &rusqlite::Connection, name: &str, source: Source) -> rusqlite::Result<()> {
+    const MODULE: Module<'_, Table> = Module::eponymous_only_module();
+    connection.create_module(name, &MODULE, Some(Arc::new(source)))
 }
 
 #[repr(C)]
-struct RowTable {
+struct Table {
     base: ffi::sqlite3_vtab,
-    row: Arc<OneRow>,
+    connection: *mut ffi::sqlite3,
+    source: Arc<Source>,
 }
 
+/// Bits of a plan: what was given in parentheses.
+const WITH_ARGUMENT: c_int = 1;
+const WITH_SCHEMA: c_int = 2;
+
 // SAFETY: the struct is `repr(C)` and begins with SQLite's, as rusqlite requires.
-unsafe impl VTab<'_> for RowTable {
-    type Aux = Arc<OneRow>;
-    type Cursor = RowCursor;
+unsafe impl VTab<'_> for Table {
+    type Aux = Arc<Source>;
+    type Cursor = Rows;
 
     fn connect(
         db: &mut VTabConnection,
@@ -555,52 +568,116 @@ unsafe impl VTab<'_> for RowTable {
         _arguments: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::Innocuous)?;
-        let row = aux.ok_or_else(|| rusqlite::Error::ModuleError("a table without a source".to_owned()))?;
-        let schema = CString::new(format!("create table x({})", row.names.join(",")))?;
-        Ok((schema.into(), Self { base: ffi::sqlite3_vtab::default(), row: Arc::clone(row) }))
+        let source = aux.ok_or_else(|| rusqlite::Error::ModuleError("a table without a source".to_owned()))?;
+        let hidden: String =
+            source.argument.into_iter().chain(["schema"]).map(|name| format!(",{name} hidden")).collect();
+        let schema = CString::new(format!("create table x({}{hidden})", source.columns.join(",")))?;
+        // SAFETY: the handle is only used by cursors of this table, which SQLite closes before the connection.
+        let connection = unsafe { db.handle() };
+        Ok((schema.into(), Self { base: ffi::sqlite3_vtab::default(), connection, source: Arc::clone(source) }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
+        let first = c_int::try_from(self.source.columns.len()).unwrap_or(c_int::MAX);
+        let hidden =
+            if self.source.argument.is_some() { [WITH_ARGUMENT, WITH_SCHEMA].as_slice() } else { &[WITH_SCHEMA] };
+        let (mut plan, mut given) = (0, 0);
+        for (&bit, column) in hidden.iter().zip(first..) {
+            let equal = |constraint: &rusqlite::vtab::IndexConstraint<'_>| {
+                constraint.column() == column
+                    && constraint.operator() == rusqlite::vtab::IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
+            };
+            let Some((place, usable)) =
+                info.constraints().enumerate().find(|(_, it)| equal(it)).map(|(place, it)| (place, it.is_usable()))
+            else {
+                continue;
+            };
+            if !usable {
+                return Ok(false); // Another plan will have it.
+            }
+            (plan, given) = (plan | bit, given + 1);
+            let mut usage = info.constraint_usage(place);
+            usage.set_argv_index(given);
+            usage.set_omit(true);
+        }
+        info.set_idx_num(plan);
         info.set_estimated_cost(1.0);
         info.set_estimated_rows(1);
         Ok(true)
     }
 
-    fn open(&mut self) -> rusqlite::Result<RowCursor> {
-        Ok(RowCursor { base: ffi::sqlite3_vtab_cursor::default(), row: Arc::clone(&self.row), values: None })
+    fn open(&mut self) -> rusqlite::Result<Rows> {
+        let (connection, source) = (self.connection, Arc::clone(&self.source));
+        Ok(Rows {
+            base: ffi::sqlite3_vtab_cursor::default(),
+            connection,
+            source,
+            hidden: [Value::Null, Value::Null],
+            rows: Vec::new(),
+            at: 0,
+        })
     }
 }
 
 #[repr(C)]
-struct RowCursor {
+struct Rows {
     base: ffi::sqlite3_vtab_cursor,
-    row: Arc<OneRow>,
-    /// The row, until the cursor has passed it.
-    values: Option<Vec<Value>>,
+    connection: *mut ffi::sqlite3,
+    source: Arc<Source>,
+    /// The argument and the schema, as they were given.
+    hidden: [Value; 2],
+    rows: Answer,
+    at: usize,
+}
+
+impl Rows {
+    /// The file name of a schema of this connection.
+    fn file_name(&self, schema: &str) -> rusqlite::Result<String> {
+        let schema = CString::new(schema)?;
+        // SAFETY: the connection outlives its cursors, and the name lives through the call.
+        let name = unsafe { text(ffi::sqlite3_db_filename(self.connection, schema.as_ptr())) };
+        match name {
+            Ok(Some(name)) => Ok(name.to_owned()),
+            _ => Err(rusqlite::Error::ModuleError(format!("unknown database {}", schema.to_string_lossy()))),
+        }
+    }
 }
 
 // SAFETY: the struct is `repr(C)` and begins with SQLite's, as rusqlite requires.
-unsafe impl VTabCursor for RowCursor {
-    fn filter(&mut self, _index: c_int, _text: Option<&str>, _arguments: &Filters<'_>) -> rusqlite::Result<()> {
-        self.values = Some((self.row.ask)()?);
+unsafe impl VTabCursor for Rows {
+    fn filter(&mut self, plan: c_int, _text: Option<&str>, arguments: &Filters<'_>) -> rusqlite::Result<()> {
+        let (with_argument, with_schema) = (plan & WITH_ARGUMENT != 0, plan & WITH_SCHEMA != 0);
+        let mut argument = None;
+        if with_argument {
+            argument = Some(arguments.get::<Value>(0)?);
+        }
+        let schema = if with_schema { arguments.get::<Option<String>>(usize::from(with_argument))? } else { None };
+        let name = self.file_name(schema.as_deref().unwrap_or("main"))?;
+        self.rows = (self.source.ask)(&name, argument.as_ref())?;
+        self.hidden = [argument.unwrap_or(Value::Null), schema.map_or(Value::Null, Value::Text)];
+        self.at = 0;
         Ok(())
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
-        self.values = None;
+        self.at += 1;
         Ok(())
     }
 
     fn eof(&self) -> bool {
-        self.values.is_none()
+        self.at >= self.rows.len()
     }
 
     fn column(&self, context: &mut Context, index: c_int) -> rusqlite::Result<()> {
-        let values = self.values.as_deref().unwrap_or_default();
-        context.set_result(usize::try_from(index).ok().and_then(|index| values.get(index)))
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let hidden = index.checked_sub(self.source.columns.len()).map(|hidden| match self.source.argument {
+            Some(_) => self.hidden.get(hidden),
+            None => self.hidden.get(hidden + 1),
+        });
+        context.set_result(&hidden.unwrap_or_else(|| self.rows.get(self.at).and_then(|row| row.get(index))))
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(1)
+        Ok(i64::try_from(self.at).unwrap_or(i64::MAX))
     }
 }

@@ -150,15 +150,15 @@ pub enum Pragma {
     VerifyOnRead(Setting<bool>),
     /// `isolation_level`.
     IsolationLevel(Setting<Isolation>),
-    /// `memory_stats`, as one JSON object.
+    /// `memory_stats`; as a statement of a [`crate::Connection`] it is a table, see `tables.rs`.
     MemoryStats,
-    /// `storage_info`, as one JSON object.
+    /// `storage_info`, likewise.
     StorageInfo,
-    /// `key_slots`, as one JSON array.
+    /// `key_slots`, likewise.
     KeySlots,
-    /// `compaction`: whether it runs by itself.
+    /// `compaction`: whether it runs by itself; read as a statement, it is a row with more about it.
     Compaction(Setting<bool>),
-    /// `page_history(n)`: the kept versions of a page, as one JSON array.
+    /// `page_history(n)`: the kept versions of a page, likewise.
     PageHistory(u32),
     /// `read_at`: looks at a kept commit; 0 is the newest again.
     ReadAt(Setting<Option<CommitId>>),
@@ -197,9 +197,9 @@ impl Pragma {
             "isolation_level" => Self::IsolationLevel(
                 words.setting("'serializable', 'read committed' or 'read uncommitted'", Isolation::parse)?,
             ),
-            "memory_stats" => Self::MemoryStats,
-            "storage_info" => Self::StorageInfo,
-            "key_slots" => Self::KeySlots,
+            "memory_stats" => words.alone(Self::MemoryStats)?,
+            "storage_info" => words.alone(Self::StorageInfo)?,
+            "key_slots" => words.alone(Self::KeySlots)?,
             "compaction" => Self::Compaction(words.setting("ON or OFF", parse_switch)?),
             "page_history" => match words.setting("a page number", |word| word.parse().ok())? {
                 Setting::Set(page) => Self::PageHistory(page),
@@ -219,6 +219,13 @@ struct Words<'a> {
 }
 
 impl Words<'_> {
+    fn alone(&self, pragma: Pragma) -> Result<Pragma, String> {
+        if self.argument.is_some() {
+            return Err(format!("{} is read only and takes nothing", self.name));
+        }
+        Ok(pragma)
+    }
+
     fn setting<T>(&self, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Setting<T>, String> {
         match self.argument {
             None => Ok(Setting::Get),

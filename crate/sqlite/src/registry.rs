@@ -38,6 +38,10 @@ pub(crate) trait Host: Portable {
     fn storage_info(&self) -> Result<StorageInfo, Error>;
     /// Figures of the memory.
     fn memory_stats(&self) -> Result<MemoryStats, Error>;
+    /// The key slots: their numbers and kinds.
+    fn key_slots(&self) -> Result<Vec<(u8, &'static str)>, Error>;
+    /// The versions of a page that kept commits show: by which commit, and when it was.
+    fn page_history(&self, page: u32) -> Result<Vec<(CommitId, u64)>, Error>;
     /// The settings of now.
     fn settings(&self) -> Settings;
     /// Gives back the space of what is not used any more.

@@ -60,9 +60,8 @@ pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Resul
     if own(connection, sql)? {
         return Ok(Outcome { changes: 0, last_insert_rowid: connection.last_insert_rowid() });
     }
-    connection.before_statement()?;
+    let mut statement = connection.prepare_cached(sql)?;
     let before = connection.total_changes();
-    let mut statement = connection.prepare_cached(sql).map_err(complain)?;
     bind(&mut statement, parameters, sql)?;
     let mut rows = statement.raw_query();
     while rows.next().map_err(complain)?.is_some() {}
@@ -77,8 +76,7 @@ pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Res
     if own(connection, sql)? {
         return Ok(no_rows());
     }
-    connection.before_statement()?;
-    let mut statement = connection.prepare_cached(sql).map_err(|error| connection.error(error, sql))?;
+    let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, parameters, sql)?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     chunk(connection, sql, &columns, &mut statement.raw_query(), usize::MAX, usize::MAX)

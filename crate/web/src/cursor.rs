@@ -42,10 +42,7 @@ pub struct WebCursor {
 impl WebCursor {
     /// Starts a query.
     pub(crate) fn open(connection: &Rc<Connection>, sql: &str, values: &Parameters) -> Result<Self, Error> {
-        connection.before_statement()?;
-        let mut prepared = Prepared::try_new(Rc::clone(connection), |connection| {
-            connection.prepare_cached(sql).map_err(|error| connection.error(error, sql))
-        })?;
+        let mut prepared = Prepared::try_new(Rc::clone(connection), |connection| connection.prepare_cached(sql))?;
         let columns = prepared.with_dependent_mut(|_, statement| {
             statement::bind(statement, values, sql)?;
             Ok::<Vec<String>, Error>(statement.column_names().map(str::to_owned).collect())

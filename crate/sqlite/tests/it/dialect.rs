@@ -1,7 +1,10 @@
 //! What Coffer adds to SQL: pragmas that read back what they set, tables of figures, row limits, isolation levels.
 
 use coffer_sqlite::rusqlite::types::Value;
-use coffer_sqlite::{Connection, Database, ErrorCode, OpenOptions, rusqlite};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+use coffer_sqlite::wire::Parameters;
+use coffer_sqlite::{Connection, Database, ErrorCode, OpenOptions, rusqlite, statement};
 
 fn memory() -> (Database, Connection) {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
@@ -110,6 +113,77 @@ fn figures_are_rows_and_json() {
     assert_eq!(ask(&connection, "key_slots"), "[]");
 }
 
+/// The names of a statement's columns, and its rows.
+fn table(connection: &Connection, sql: &str) -> (Vec<String>, Vec<Vec<Value>>) {
+    let mut statement = connection.prepare(sql).unwrap();
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let count = names.len();
+    let rows = statement.query_map([], |row| (0..count).map(|index| row.get(index)).collect()).unwrap();
+    let rows = rows.collect::<rusqlite::Result<_>>().unwrap();
+    (names, rows)
+}
+
+#[test]
+fn a_pragma_with_rows_answers_as_its_table_does() {
+    let key = Some(coffer_sqlite::Key::raw([5; 32]));
+    let database = Database::in_memory(OpenOptions { key, ..OpenOptions::default() }).unwrap();
+    let connection = database.connect().unwrap();
+    connection.execute_batch("pragma wal_archive = on; create table t(a); insert into t values (1)").unwrap();
+    connection.execute_batch("update t set a = 2; pragma wal_checkpoint").unwrap();
+    for (pragma, select) in [
+        ("pragma storage_info", "select * from storage_info"),
+        ("PRAGMA main.Storage_Info;", "select * from pragma_storage_info('main')"),
+        ("pragma key_slots", "select * from key_slots"),
+        ("pragma page_history(2)", "select * from page_history(2)"),
+        ("pragma page_history = 2", "select commit_id, time_ms from page_history where page = 2"),
+        ("pragma compaction", "select * from compaction"),
+    ] {
+        assert_eq!(table(&connection, pragma), table(&connection, select), "{pragma}");
+    }
+    let (names, rows) = table(&connection, "pragma memory_stats");
+    assert_eq!((names[0].as_str(), names.len(), rows.len()), ("page_cache_used", 9, 1));
+    let (names, rows) = table(&connection, "pragma key_slots");
+    assert_eq!(names, ["slot", "kind"]);
+    assert_eq!(rows, [[Value::Integer(0), Value::Text("raw".to_owned())]]);
+    assert_eq!(table(&connection, "pragma page_history(2)").1.len(), 3, "created, filled, updated");
+    // The same by every way that leads to a statement.
+    let pages: u64 = connection.query_row("pragma storage_info", [], |row| row.get("page_count")).unwrap();
+    assert_eq!(connection.query_all("pragma storage_info", [], |row| row.get::<_, u64>(0)).unwrap(), [pages]);
+    let wire = statement::query(&connection, "pragma storage_info", &Parameters::Positional(Vec::new())).unwrap();
+    let plain = statement::query(&connection, "select * from storage_info", &Parameters::Positional(Vec::new()));
+    assert_eq!(wire, plain.unwrap());
+    // What it sets, it reads back.
+    connection.execute_batch("pragma compaction = off").unwrap();
+    assert_eq!(table(&connection, "pragma compaction").1[0][0], Value::Integer(0));
+    let error = connection.execute_batch("pragma storage_info(7)").unwrap_err();
+    assert_eq!(error.message, "storage_info is read only and takes nothing");
+}
+
+#[test]
+fn a_table_of_ones_own_does_not_hide_a_pragma() {
+    let (_database, connection) = memory();
+    connection.execute_batch("create table storage_info(mine); insert into storage_info values (7)").unwrap();
+    assert_eq!(table(&connection, "select * from storage_info").0, ["mine"]);
+    assert!(table(&connection, "pragma storage_info").0.contains(&"stored_bytes".to_owned()));
+}
+
+#[test]
+fn a_pragma_is_asked_of_the_database_it_names() {
+    let (one, connection) = memory();
+    let (two, other) = memory();
+    other.execute_batch("create table t(a); insert into t values (zeroblob(100000))").unwrap();
+    connection.execute_batch(&format!("attach '{}' as other", two.name())).unwrap();
+    let pages = |sql: &str| -> u64 { connection.query_row(sql, [], |row| row.get("page_count")).unwrap() };
+    assert_eq!(pages("pragma other.storage_info"), two.storage_info().unwrap().page_count);
+    assert_eq!(pages("select * from storage_info('other')"), two.storage_info().unwrap().page_count);
+    assert_eq!(pages("pragma main.storage_info"), one.storage_info().unwrap().page_count);
+    assert_ne!(pages("pragma storage_info"), pages("pragma other.storage_info"));
+    for schema in ["nowhere", "temp"] {
+        let error = connection.query_row(&format!("pragma {schema}.storage_info"), [], |_| Ok(())).unwrap_err();
+        assert!(error.message.contains("database"), "{}", error.message);
+    }
+}
+
 #[test]
 fn the_cache_stays_within_its_budget_under_load() {
     let (_database, connection) = memory();
@@ -201,7 +275,9 @@ fn a_kept_commit_can_be_read_again() {
     connection.execute_batch("pragma read_at = 0").unwrap();
     assert_eq!(value(&connection), 2);
     assert!(connection.execute_batch("pragma read_at = 999999").is_err());
-    assert!(ask(&connection, "page_history(2)").contains("\"commit\":"));
+    let history = connection.query_all("pragma page_history(2)", [], |row| row.get::<_, u64>(0)).unwrap();
+    assert_eq!(history, [kept.0 - 1, kept.0, kept.0 + 1], "created, filled, updated");
+    assert!(ask(&connection, "page_history(2)").contains("\"commit_id\":"));
     drop(database);
 }
 
