@@ -322,6 +322,9 @@ where
 
     /// One round of upkeep whose failure is kept for whoever asks: a commit that was made must not be reported as failed.
     pub fn keep_up(&self, force: bool) {
+        if self.process.as_ref().is_some_and(|process| !process.is_used()) {
+            return; // Nobody has written, and looking after that must not leave locks behind.
+        }
         if let Err(error) = self.maintain(force, self.threads) {
             *lock(&self.upkeep_failure) = Some(error);
         }
@@ -330,7 +333,8 @@ where
     /// Ends the use of the store.
     pub fn close(&self) -> Result<(), Error> {
         let Some(store) = lock(&self.store).take() else { return Ok(()) };
-        let Some(process) = self.process.as_ref().filter(|_| !self.read_only) else { return store.close() };
+        let used = |process: &&Box<dyn ProcessLock>| !self.read_only && process.is_used();
+        let Some(process) = self.process.as_ref().filter(used) else { return store.close() };
         // Another process that writes has everything that we would say.
         match process.try_write()? {
             Some(false) => {

@@ -224,13 +224,17 @@ where
         };
         // Recovery may drop an unfinished tail and begin a root: not while another process is writing one.
         let writer = match &at.process {
-            Some(process) if !options.read_only => {
+            // A single file that nobody has written to has nothing to recover.
+            Some(process) if !options.read_only && (at.base.is_none() || process.is_used()) => {
                 Some(Writer::wait(process.as_ref(), &at.name, options.busy_timeout)?)
             }
             _ => None,
         };
         let opened = open_store(storage, entropy, &options, store_options, at.exists);
         drop(writer);
+        if let Some(process) = &at.process {
+            process.recheck();
+        }
         let (mut store, recovered) = opened?;
         options.settings.apply(&mut store);
         let parts = Parts {
@@ -516,7 +520,7 @@ where
         if let Some(files) = &self.single
             && files.path_of(crate::native::FOLDED).exists()
         {
-            let folded = files.fold();
+            let folded = files.fold().and_then(|()| crate::native::remove_locks(files));
             folded.map_err(|error| {
                 DeviceError::new(DeviceOp::Write, self.core.name.as_str(), 0, DeviceErrorKind::Io)
                     .with_detail(error.to_string())

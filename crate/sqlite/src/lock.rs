@@ -16,6 +16,10 @@ use crate::portable::{Portable, lock};
 
 /// The exclusion of other processes that have the same database open.
 pub trait ProcessLock: Portable {
+    /// Whether anybody has written, so that there is something to lock.
+    fn is_used(&self) -> bool;
+    /// Looks again, now that the database is open, whether the locks are still the ones that others take.
+    fn recheck(&self);
     /// Tries to become the one writing process. `Some(true)` if another process has been it since we were last.
     fn try_write(&self) -> Result<Option<bool>, DeviceError>;
     /// Lets other processes write.

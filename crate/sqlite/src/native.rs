@@ -15,5 +15,10 @@ pub use open::{Backend, NativeDevice, NativeStorage};
 
 pub(crate) use backup::{back_up, restore};
 pub(crate) use maintenance::Maintenance;
+
+/// Removes the lock files of a database that nobody else has open.
+pub(crate) fn remove_locks(files: &FileStorage) -> std::io::Result<()> {
+    locks::FileLocks::remove(files)
+}
 pub(crate) use open::{Place, canonical_name, future_name, open_host};
 pub(crate) use scratch::TempScratch;

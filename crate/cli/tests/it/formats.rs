@@ -245,6 +245,30 @@ fn a_single_file_is_a_database() {
 }
 
 #[test]
+fn a_single_file_has_nothing_beside_it_when_nobody_is_at_it() {
+    let place = Place::new();
+    place.filled("a.coffer", 100);
+    place.run("backup a.coffer b.coffer").ok();
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(place.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    for line in
+        ["query b.coffer select/**/1", "info b.coffer", "log b.coffer", "verify b.coffer --deep", "dump b.coffer"]
+    {
+        place.run(line).ok();
+        assert_eq!(names(), ["a.coffer", "b.coffer"], "after {line}");
+    }
+    place.run_with("query b.coffer", "insert into item(body) values ('x')").ok();
+    assert_eq!(names(), ["a.coffer", "b.coffer"], "after a change");
+    assert_eq!(place.run("query b.coffer --no-header select/**/count(*)/**/from/**/item").ok(), "101\n");
+}
+
+#[test]
 fn a_backup_is_restored_to_a_new_database_and_over_an_old_one() {
     let place = Place::new();
     plain(&place, "in.sqlite", RICH);

@@ -34,6 +34,55 @@ fn each_statement_is_answered_before_the_next_is_asked() {
 }
 
 #[test]
+fn two_shells_share_a_database() {
+    /// A shell that is asked one thing at a time, and answers one line.
+    struct Shell(std::process::Child, std::process::ChildStdin, BufReader<std::process::ChildStdout>);
+
+    impl Shell {
+        fn on(place: &Place) -> Self {
+            let mut command = place.command(["shell", "a.coffer", "--busy-timeout", "50"]);
+            let mut child =
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+            Self(child, to, BufReader::new(from))
+        }
+
+        fn ask(&mut self, question: &str) -> String {
+            self.1.write_all(format!("{question}\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            self.2.read_line(&mut answer).unwrap();
+            answer.trim_end().to_owned()
+        }
+
+        fn end(self) -> std::process::Output {
+            drop(self.1);
+            self.0.wait_with_output().unwrap()
+        }
+    }
+
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    let (mut one, mut two) = (Shell::on(&place), Shell::on(&place));
+    assert_eq!(one.ask("create table t(a); insert into t values (1); select count(*) from t;"), "1");
+    assert_eq!(two.ask("select count(*) from t;"), "1", "what another process has committed is seen");
+    // One writes: the other reads on, and is told when it would write too.
+    assert_eq!(one.ask("begin; insert into t values (2); select count(*) from t;"), "2");
+    assert_eq!(two.ask("select count(*) from t;"), "1");
+    assert_eq!(two.ask("insert into t values (3); select 'went on';"), "went on");
+    assert_eq!(one.ask("commit; select 'committed';"), "committed");
+    assert_eq!(two.ask("insert into t values (4); select count(*) from t;"), "3");
+    assert_eq!(one.ask("select sum(a) from t;"), "7");
+    // Folding and merging under the other's feet changes nothing for it.
+    assert_eq!(two.ask("pragma wal_checkpoint(truncate); compact; select sum(a) from t;").split('|').next(), Some("0"));
+    assert_eq!(one.ask("insert into t values (5); select sum(a) from t;"), "12");
+    assert!(one.end().status.success());
+    let ended = two.end();
+    assert_eq!(ended.status.code(), Some(1), "a statement was refused");
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.lines().count() == 1 && said.contains("another"), "{said}");
+}
+
+#[test]
 fn errors_do_not_end_the_conversation_but_count() {
     let place = Place::new();
     place.run("init a.coffer").ok();

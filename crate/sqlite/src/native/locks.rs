@@ -13,13 +13,16 @@
 //!     finds it changed has to look again, even if that process died half-way. The second grows after each commit, and
 //!     tells readers that looking again is worth it.
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
-//! I3  Who only reads makes no files: where there are none, nobody has written since it looked, and it looks again each time.
+//! I3  Who only reads makes no files, nor does anybody beside a single-file database before it writes: where there are none,
+//!     nobody has written, and it looks again each time.
+//! I4  Lock files are removed only with the turn to write held and nobody else's pin on the database. Who had opened them by
+//!     then, and not yet the database, finds them without a name when it tries to write or has opened it, and looks again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use coffer_store::{DeviceError, DeviceErrorKind, DeviceOp};
 
@@ -35,8 +38,8 @@ const FILES: &str = "lock-files";
 pub(crate) struct FileLocks {
     storage: FileStorage,
     reader: bool,
-    /// Without them yet: a reader that has found none (I3).
-    open: OnceLock<Open>,
+    /// None yet, or none any more (I3, I4).
+    open: RwLock<Option<Arc<Open>>>,
     holders: Mutex<u32>,
     /// One of our threads at a time: the system's lock belongs to the descriptor, so it would not keep them apart.
     files_turn: Mutex<()>,
@@ -58,10 +61,10 @@ const ANNOUNCED: usize = 1;
 const COUNTS_BYTES: u64 = 16;
 
 impl Open {
-    fn new(storage: &FileStorage, reader: bool) -> Result<Self, DeviceError> {
+    fn new(storage: &FileStorage, reader: bool, make: bool) -> Result<Self, DeviceError> {
         let open = |name| {
             let mut options = OpenOptions::new();
-            options.read(true).write(!reader).create(!reader).truncate(false);
+            options.read(true).write(!reader).create(make).truncate(false);
             options.open(storage.path_of(name)).map_err(|error| device_error(DeviceOp::Open, name, 0, &error))
         };
         // In this order: who finds the second has found a whole first.
@@ -69,7 +72,7 @@ impl Open {
         let fail = |error: io::Error| device_error(DeviceOp::Open, WRITE, 0, &error);
         // Growing is harmless however many do it at once: the file is never cut.
         if write.metadata().map_err(fail)?.len() < COUNTS_BYTES {
-            if reader {
+            if !make {
                 return Err(DeviceError::new(DeviceOp::Open, WRITE, 0, DeviceErrorKind::NotFound));
             }
             write.set_len(COUNTS_BYTES).map_err(fail)?;
@@ -77,49 +80,94 @@ impl Open {
         let counts = SharedCounts::map(&write, 2).map_err(fail)?;
         Ok(Self { write, files: open(FILES)?, counts })
     }
+
+    /// Whether the files have been removed (I4).
+    fn is_gone(&self) -> bool {
+        [&self.write, &self.files].iter().any(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0))
+    }
 }
 
 impl FileLocks {
-    /// The locks of a database; their files are made if they are not there.
+    /// The locks of a database in a directory; their files are made if they are not there.
     pub fn open(storage: &FileStorage) -> Result<Self, DeviceError> {
-        let open = Open::new(storage, false)?;
-        let locks = Self::new(storage, false);
-        // Read before the database is: whatever comes later is news.
-        locks.begun.store(open.counts.load(BEGUN), Ordering::Relaxed);
-        locks.seen.store(open.counts.load(ANNOUNCED), Ordering::Relaxed);
-        drop(locks.open.set(open));
+        let locks = Self::when_needed(storage, false);
+        if let Some(open) = locks.look(true)? {
+            locks.begun.store(open.counts.load(BEGUN), Ordering::Relaxed);
+        }
         Ok(locks)
     }
 
-    /// The locks of a database, for who only reads it.
-    pub fn for_reader(storage: &FileStorage) -> Self {
-        let locks = Self::new(storage, true);
-        if let Some(open) = locks.look() {
+    /// The locks of a database whose files are made by the first write, or never by who only reads.
+    pub fn when_needed(storage: &FileStorage, reader: bool) -> Self {
+        let locks = Self {
+            storage: storage.clone(),
+            reader,
+            open: RwLock::new(None),
+            holders: Mutex::new(0),
+            files_turn: Mutex::new(()),
+            begun: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+        };
+        if let Ok(Some(open)) = locks.look(false) {
+            // Read before the database is: whatever comes later is news.
+            locks.begun.store(open.counts.load(BEGUN), Ordering::Relaxed);
             locks.seen.store(open.counts.load(ANNOUNCED), Ordering::Relaxed);
         }
         locks
     }
 
-    fn new(storage: &FileStorage, reader: bool) -> Self {
-        Self {
-            storage: storage.clone(),
-            reader,
-            open: OnceLock::new(),
-            holders: Mutex::new(0),
-            files_turn: Mutex::new(()),
-            begun: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
+    fn known(&self) -> Option<Arc<Open>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The files, as soon as there are any; or made.
+    fn look(&self, make: bool) -> Result<Option<Arc<Open>>, DeviceError> {
+        if let Some(open) = self.known() {
+            return Ok(Some(open));
+        }
+        let make = make && !self.reader;
+        match Open::new(&self.storage, self.reader, make) {
+            // Another thread's is as good.
+            Ok(open) => Ok(Some(Arc::clone(
+                self.open.write().unwrap_or_else(PoisonError::into_inner).get_or_insert(Arc::new(open)),
+            ))),
+            // A medium that cannot be written to has no writers either.
+            Err(_) if !make => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// The files, as soon as there are any.
-    fn look(&self) -> Option<&Open> {
-        if self.open.get().is_none()
-            && let Ok(open) = Open::new(&self.storage, self.reader)
-        {
-            drop(self.open.set(open)); // Or another thread's, which is as good.
+    /// The counts of other files are others: none of ours is theirs.
+    fn forget(&self) {
+        self.begun.store(u64::MAX, Ordering::Release);
+        self.seen.store(u64::MAX, Ordering::Release);
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Removes the files, if nobody holds the turn to write. Nobody else may have the database open (I4).
+    pub fn remove(storage: &FileStorage) -> io::Result<()> {
+        let Ok(open) = Open::new(storage, false, false) else { return Ok(()) };
+        if open.write.try_lock().is_err() {
+            return Ok(());
         }
-        self.open.get()
+        std::fs::remove_file(storage.path_of(WRITE))?;
+        std::fs::remove_file(storage.path_of(FILES))
+    }
+
+    /// Takes the system's lock on the files as they are now.
+    fn lock_write(&self) -> Result<Option<Arc<Open>>, DeviceError> {
+        loop {
+            let Some(open) = self.look(true)? else { return Ok(None) };
+            match open.write.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
+            }
+            if !open.is_gone() {
+                return Ok(Some(open));
+            }
+            self.forget();
+        }
     }
 
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
@@ -132,19 +180,26 @@ impl FileLocks {
 }
 
 impl ProcessLock for FileLocks {
+    fn is_used(&self) -> bool {
+        self.look(false).is_ok_and(|open| open.is_some())
+    }
+
+    fn recheck(&self) {
+        if self.known().is_some_and(|open| open.is_gone()) {
+            self.forget();
+        }
+    }
+
     fn try_write(&self) -> Result<Option<bool>, DeviceError> {
-        // What a reader then tries is refused by the store, which says why.
-        let Some(open) = self.look().filter(|_| !self.reader) else { return Ok(Some(false)) };
+        if self.reader {
+            return Ok(Some(false)); // What a reader then tries is refused by the store, which says why.
+        }
         let mut holders = lock(&self.holders);
         let mut stale = false;
         if *holders == 0 {
-            match open.write.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
-            }
+            let Some(open) = self.lock_write()? else { return Ok(None) };
             let before = open.counts.load(BEGUN);
-            match self.count_on(open, BEGUN) {
+            match self.count_on(&open, BEGUN) {
                 Ok(now) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
                 Err(error) => {
                     drop(open.write.unlock());
@@ -157,7 +212,7 @@ impl ProcessLock for FileLocks {
     }
 
     fn release_write(&self) {
-        let Some(open) = self.open.get().filter(|_| !self.reader) else { return };
+        let Some(open) = self.known().filter(|_| !self.reader) else { return };
         let mut holders = lock(&self.holders);
         *holders = holders.saturating_sub(1);
         if *holders == 0 {
@@ -167,14 +222,14 @@ impl ProcessLock for FileLocks {
     }
 
     fn announce(&self) -> Result<(), DeviceError> {
-        let Some(open) = self.open.get().filter(|_| !self.reader) else { return Ok(()) };
-        let count = self.count_on(open, ANNOUNCED)?;
+        let Some(open) = self.known().filter(|_| !self.reader) else { return Ok(()) };
+        let count = self.count_on(&open, ANNOUNCED)?;
         self.seen.store(count, Ordering::Release);
         Ok(())
     }
 
     fn news(&self) -> Result<Option<u64>, DeviceError> {
-        let Some(open) = self.look() else { return Ok(None) };
+        let Some(open) = self.look(false)? else { return Ok(None) };
         let count = open.counts.load(ANNOUNCED);
         Ok((self.seen.load(Ordering::Acquire) != count).then_some(count))
     }
@@ -185,16 +240,14 @@ impl ProcessLock for FileLocks {
 
     fn with_files(&self, exclusive: bool, section: &mut dyn FnMut()) -> Result<(), DeviceError> {
         let _turn = lock(&self.files_turn);
-        let mut open = self.look();
+        let mut open = self.look(exclusive)?;
         if open.is_none() {
             section();
-            open = self.look();
-            if open.is_none() {
-                return Ok(());
-            }
-            // A writer came meanwhile: what was learnt may be half of before and half of after.
+            open = self.look(false)?;
+            // If a writer came meanwhile, what was learnt may be half of before and half of after.
         }
-        let Some(Open { files, .. }) = open else { return Ok(()) };
+        let Some(open) = open else { return Ok(()) };
+        let files = &open.files;
         let locked = if exclusive { files.lock() } else { files.lock_shared() };
         locked.map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))?;
         section();
@@ -239,7 +292,7 @@ mod tests {
     fn a_reader_makes_no_files_and_notices_the_first_writer() {
         let directory = tempfile::tempdir().unwrap();
         let files = FileStorage::new(directory.path());
-        let reader = FileLocks::for_reader(&files);
+        let reader = FileLocks::when_needed(&files, true);
         let mut looked = 0;
         reader.with_files(false, &mut || looked += 1).unwrap();
         assert_eq!((reader.news().unwrap(), looked), (None, 1));
@@ -248,5 +301,20 @@ mod tests {
         writer.try_write().unwrap();
         writer.announce().unwrap();
         assert_eq!(reader.news().unwrap(), Some(1));
+    }
+
+    #[test]
+    fn removed_locks_are_noticed_by_who_had_opened_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let (early, late) = (FileLocks::open(&files).unwrap(), FileLocks::when_needed(&files, false));
+        FileLocks::remove(&files).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        late.recheck();
+        assert!(!late.is_used());
+        assert_eq!(early.try_write().unwrap(), Some(true), "the locks are others now");
+        assert_eq!(late.try_write().unwrap(), None, "both lock the same files");
+        FileLocks::remove(&files).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "somebody writes");
     }
 }

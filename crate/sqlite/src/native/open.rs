@@ -82,7 +82,11 @@ impl Place {
         if !exists && options.create == Create::Never {
             return Err(fail(DeviceErrorKind::NotFound));
         }
-        let locks = if options.read_only { FileLocks::for_reader(&files) } else { FileLocks::open(&files)? };
+        let locks = if options.read_only || base.is_some() {
+            FileLocks::when_needed(&files, options.read_only)
+        } else {
+            FileLocks::open(&files)?
+        };
         let locks: Option<Box<dyn ProcessLock>> = Some(Box::new(locks));
         let single = base.is_some().then(|| files.clone());
         let storage = match options.backend {
