@@ -93,7 +93,10 @@ impl Turn {
             return false;
         }
         state.owner = None;
-        self.changed.notify_all();
+        // Waking costs a call of the system, whether anybody waits or not, and this is done for each commit.
+        if !state.waiting.is_empty() {
+            self.changed.notify_all();
+        }
         true
     }
 
