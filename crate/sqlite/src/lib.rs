@@ -26,6 +26,9 @@
     allow(clippy::arc_with_non_send_sync, reason = "there is one thread in wasm; see portable.rs")
 )]
 
+#[cfg(all(test, target_family = "wasm"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
 mod admin;
 mod cache;
 mod chore;

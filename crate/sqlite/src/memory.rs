@@ -312,6 +312,8 @@ impl Drop for MemoryFile {
 #[cfg(test)]
 mod tests {
     use coffer_store::MemDevice;
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::*;
 

@@ -9,6 +9,8 @@ use super::*;
 use crate::core::Parts;
 use crate::entropy::SystemEntropy;
 use crate::settings::Settings;
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const PAGE: usize = 1024;
 
@@ -24,6 +26,7 @@ fn database() -> Arc<Core<MemStorage>> {
         threads: 1,
         cluster_bytes: 0,
         process: None,
+        #[cfg(not(target_family = "wasm"))]
         key: None,
     };
     Arc::new(Core::new(store, Settings::default(), parts))

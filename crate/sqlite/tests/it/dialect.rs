@@ -1,10 +1,10 @@
 //! What Coffer adds to SQL: pragmas that read back what they set, tables of figures, row limits, isolation levels.
 
 use coffer_sqlite::rusqlite::types::Value;
-#[cfg(target_family = "wasm")]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 use coffer_sqlite::wire::Parameters;
 use coffer_sqlite::{Connection, Database, ErrorCode, OpenOptions, rusqlite, statement};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 fn memory() -> (Database, Connection) {
     let database = Database::in_memory(OpenOptions::default()).unwrap();

@@ -9,6 +9,8 @@ use coffer_sim::Rng;
 use coffer_sqlite::rusqlite::types::Value;
 use coffer_sqlite::rusqlite::{self, Connection};
 use coffer_sqlite::{Database, Key, OpenOptions, Settings, Upkeep, coffer_store};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// What a statement did, as far as a program can see.
 #[derive(Debug, PartialEq)]
@@ -305,13 +307,57 @@ fn options(seed: u64, page_bytes: u32) -> OpenOptions {
     }
 }
 
+/// Where databases are: a directory natively, memory in wasm. Either way they outlive their handles.
+#[cfg(not(target_family = "wasm"))]
+struct Ground(tempfile::TempDir);
+
+#[cfg(not(target_family = "wasm"))]
+impl Ground {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn ours(&self, name: &str, options: OpenOptions) -> Database {
+        Database::open(self.0.path().join(name), options).unwrap()
+    }
+
+    fn their_path(&self, name: &str) -> String {
+        self.0.path().join(format!("{name}.sqlite")).display().to_string()
+    }
+}
+
+#[cfg(target_family = "wasm")]
+struct Ground {
+    number: u64,
+    storages: std::cell::RefCell<std::collections::BTreeMap<String, coffer_store::MemStorage>>,
+}
+
+#[cfg(target_family = "wasm")]
+impl Ground {
+    fn new() -> Self {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self { number, storages: std::cell::RefCell::default() }
+    }
+
+    fn ours(&self, name: &str, options: OpenOptions) -> Database {
+        let mut storages = self.storages.borrow_mut();
+        let storage = storages.entry(name.to_owned()).or_insert_with(coffer_store::MemStorage::new).clone();
+        let name = format!("{name}-{}", self.number);
+        Database::on_storage(&name, storage, Box::new(coffer_sqlite::SystemEntropy), options).unwrap()
+    }
+
+    fn their_path(&self, name: &str) -> String {
+        format!("{name}-{}.sqlite", self.number)
+    }
+}
+
 fn differ(seed: u64, steps: u32) {
-    let directory = tempfile::tempdir().unwrap();
+    let ground = Ground::new();
     let page_bytes = 512 << (seed % 8);
-    let path = directory.path().join("coffer");
-    let mut database = Database::open(&path, options(seed, page_bytes)).unwrap();
+    let mut database = ground.ours("coffer", options(seed, page_bytes));
     let mut ours = database.connect().unwrap();
-    let mut theirs = Connection::open(directory.path().join("plain.sqlite")).unwrap();
+    let mut theirs = Connection::open(ground.their_path("plain")).unwrap();
     theirs.execute_batch(&format!("pragma page_size = {page_bytes}")).unwrap();
     let mut generator = Generator::new(seed);
     let mut history: Vec<String> = Vec::new();
@@ -334,10 +380,10 @@ fn differ(seed: u64, steps: u32) {
             // Both sides are opened anew: what was committed is what is there.
             drop(ours);
             database.close().unwrap();
-            database = Database::open(&path, options(seed, page_bytes)).unwrap();
+            database = ground.ours("coffer", options(seed, page_bytes));
             ours = database.connect().unwrap();
             drop(theirs);
-            theirs = Connection::open(directory.path().join("plain.sqlite")).unwrap();
+            theirs = Connection::open(ground.their_path("plain")).unwrap();
             assert!(contents(&ours) == contents(&theirs), "{}", tell(&history, "the contents differ after reopening"));
         }
     }
@@ -357,21 +403,20 @@ fn random_sql_does_what_plain_sqlite_does() {
     if let Some(seed) = number("COFFER_SEED") {
         return differ(seed, 800);
     }
-    for seed in 0..number("COFFER_RUNS").unwrap_or(12) {
+    let runs = if cfg!(target_family = "wasm") { 6 } else { 12 };
+    for seed in 0..number("COFFER_RUNS").unwrap_or(runs) {
         differ(seed, 400);
     }
 }
 
 #[test]
 fn databases_attached_to_each_other_do_what_plain_ones_do() {
-    let directory = tempfile::tempdir().unwrap();
-    let open = |name: &str| Database::open(directory.path().join(name), OpenOptions::default()).unwrap();
-    let (one, two) = (open("one"), open("two"));
+    let ground = Ground::new();
+    let (one, two) = (ground.ours("one", OpenOptions::default()), ground.ours("two", OpenOptions::default()));
     let ours = one.connect().unwrap();
-    let theirs = Connection::open(directory.path().join("one.sqlite")).unwrap();
+    let theirs = Connection::open(ground.their_path("one")).unwrap();
     ours.execute_batch(&format!("attach '{}' as other", two.name())).unwrap();
-    let other = directory.path().join("two.sqlite");
-    theirs.execute_batch(&format!("attach '{}' as other", other.display())).unwrap();
+    theirs.execute_batch(&format!("attach '{}' as other", ground.their_path("two"))).unwrap();
     let script = [
         "create table t(a)",
         "create table other.u(b unique)",
