@@ -60,15 +60,14 @@ impl<D: Device> Verification<D> {
     /// Looks at about so many bytes. True when all is done.
     pub fn step(&mut self, budget_bytes: u64) -> Result<bool> {
         let Some((file, entry)) = self.segments.last() else { return Ok(self.pages(budget_bytes)) };
-        let (header, start) = match self.place.take() {
-            Some(place) => place,
-            None => match begin(file, entry, &mut self.verified.damage) {
-                Some(header) => (header, header.data_start()),
-                None => {
-                    self.next_segment();
-                    return Ok(false);
-                }
-            },
+        let place = self.place.take().or_else(|| {
+            let header = begin(file, entry, &mut self.verified.damage)?;
+            let start = header.data_start();
+            Some((header, start))
+        });
+        let Some((header, start)) = place else {
+            self.next_segment();
+            return Ok(false);
         };
         let (records, damage) = (&mut self.verified.records, &mut self.verified.damage);
         let next = scan_some(file, &header, start, budget_bytes, |found| match found {
