@@ -370,6 +370,44 @@ const cases = {
     gives: [['busy', 'busy', 0], [{ x: 3 }], ['busy', 'busy', 0], [{ x: 3 }]],
   },
 
+  'a leader that stands still holds up no opening and no closing for ever, and its end frees everything': {
+    run: async (name, options) => {
+      const { outcome, settles, tab } = window.tabs
+      const [a, b, c] = [await tab(), await tab(), await tab()]
+      const first = await a.openMortal(name, options)
+      await first.db.exec('create table t(x)')
+      const follower = await b.open(name, { ...options, busyTimeout: 100 })
+      const { stopped } = await first.stopAt('write')
+      const inFlight = outcome(follower.run('insert into t values (1)'))
+      await settles(stopped)
+      const start = performance.now()
+      const opening = await settles(outcome(c.open(name, options)), 30_000)
+      const gaveUp = performance.now() - start
+      const patient = await b.open(name, { ...options, signal: AbortSignal.timeout(500) }).catch(({ name }) => name)
+      // What was asked before is not lost by the wait: it is done as soon as somebody can.
+      first.kill()
+      a.close()
+      const done = await settles(inFlight)
+      const third = await settles(c.open(name, options))
+      const rows = (await third.query('select x from t')).length
+      // A page that closes while its leader stands still is closed.
+      const d = await tab()
+      const last = await d.openMortal(name, options)
+      await follower.close()
+      await third.close()
+      const fourth = await b.open(name, { ...options, busyTimeout: 100 })
+      await settles(fourth.get('select 1'))
+      const again = await last.stopAt('write')
+      const lost = outcome(fourth.run('insert into t values (2)'))
+      await settles(again.stopped)
+      await settles(fourth.close(), 10_000)
+      const seen = { opening, gaveUp: gaveUp < 15_000, patient, done: done.changes, rows, lost: await settles(lost) }
+      for (const place of [b, c, d]) place.close()
+      return seen
+    },
+    gives: { opening: 'locked_elsewhere', gaveUp: true, patient: 'TimeoutError', done: 1, rows: 1, lost: 'closed' },
+  },
+
   'a worker that is ended from outside is replaced, and every call settles': {
     run: async (name, options) => {
       const { outcome, settles, tab } = window.tabs

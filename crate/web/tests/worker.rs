@@ -3,7 +3,7 @@
 
 use coffer_sqlite::coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
 use coffer_sqlite::{features, rusqlite};
-use coffer_web::{Files, Handle, WebConnection, WebDatabase, about};
+use coffer_web::{Files, Handle, WebConnection, WebDatabase, about, check_key};
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Object, Reflect};
 use wasm_bindgen::JsValue;
@@ -218,4 +218,24 @@ fn a_commit_is_not_flushed_before_the_worker_asks_and_then_once() {
     database.flush().unwrap();
     database.flush().unwrap();
     assert_eq!(flushes(), Some(1.0));
+}
+
+#[wasm_bindgen_test]
+fn a_request_is_found_by_its_caller_and_number() {
+    let database = sample();
+    let mut connection = database.connect().unwrap();
+    connection.exec("create table t(x)").unwrap();
+    connection.set_request(7, u32::MAX, 1.0);
+    connection.exec("insert into t values (1); insert into t values (2)").unwrap();
+    assert_eq!(database.find_request(7, u32::MAX, 1.0).unwrap(), Some(connection.last_commit()));
+    assert_eq!(database.head(), connection.last_commit());
+    for (high, low, number) in [(7, u32::MAX, 2.0), (7, 0, 1.0), (0, u32::MAX, 1.0), (7, u32::MAX, 0.0)] {
+        assert_eq!(database.find_request(high, low, number).unwrap(), None);
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_root_that_is_none_is_refused_and_no_key_is_needed_to_say_so() {
+    let refused = check_key(vec![0; 100], "", None, None).unwrap_err();
+    assert!(field(&refused, "code").as_string().is_some());
 }

@@ -1,4 +1,4 @@
-// The package's own worker, which can be stopped at a point of a commit: told on the channel `mortal`, it stands still there until it is
+// The package's own worker, which can be stopped at a point of a commit: told on a channel named after its address, it stands still there until it is
 // ended, as a process does that is killed.
 //
 //   write     before anything of the commit is stored       written   after that, and before it is flushed
@@ -6,7 +6,7 @@
 //
 // `panic` takes the generator of random numbers away, without which the engine panics in the middle of a commit.
 
-const channel = new BroadcastChannel('mortal')
+const channel = new BroadcastChannel(`mortal${location.search}`)
 let point
 let writes = 0
 channel.onmessage = ({ data }) => {

@@ -1,4 +1,5 @@
-// The back-forward cache: a page that leads and is put aside lets go of the database, and takes part again when it comes back, as it was.
+// Tabs of processes of their own: one that crashes, and one that the browser puts aside. A page in the back-forward cache lets go of the database, and
+// takes part again when it comes back, as it was.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -84,6 +85,54 @@ for (const engine of engines.filter((name) => name === 'chromium')) {
       t.diagnostic(`had from a page that was put aside in ${Math.round(took)} ms`)
       assert.ok(took < 3000, `it took ${took} ms`)
       assert.deepEqual(came, { leader: 'other', three: [3, 4] })
+    })
+
+    test(`${engine}: ${backend}: when the process of the leader crashes, a tab of another process leads in less than 3 s`, { timeout: 120_000 }, async (t) => {
+      const profile = await mkdtemp(path.join(os.tmpdir(), 'coffer-crash-'))
+      const browser = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM, headless: true, args: chromiumArguments })
+      t.after(async () => {
+        await browser.close()
+        await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+      })
+      const page = async () => {
+        const page = await browser.newPage()
+        await page.goto(`${site.address}tests/browser/pages/storage.html`)
+        await page.waitForFunction(() => window.coffer !== undefined)
+        await page.evaluate(async (backend) => {
+          window.db = await window.coffer.open('crashed', { backend })
+        }, backend)
+        return page
+      }
+      const took = []
+      let leader = await page()
+      await leader.evaluate(() => window.db.exec('create table t(id, part)'))
+      let made = 0
+      for (let round = 0; round < 5; round += 1) {
+        const follower = await page()
+        // Both have writes in flight when one of them goes down.
+        await leader.evaluate(() => void (async () => {
+          for (;;) await window.db.run('insert into t values (-1, 0)')
+        })())
+        const working = follower.evaluate(async (from) => {
+          const told = []
+          for (let id = from; id < from + 150; id += 1) {
+            const start = performance.now()
+            const rows = await window.db.batch([0, 1].map((part) => ({ sql: 'insert into t values (?, ?)', params: [id, part] }))).then(() => 2, ({ code, detail }) => (detail?.committed === true ? 2 : code))
+            told.push([id, rows, performance.now() - start])
+          }
+          return told
+        }, made)
+        made += 150
+        await new Promise((resolve) => leader.once('crash', resolve).goto('chrome://crash').catch(() => undefined))
+        const told = await working
+        const there = new Map((await follower.evaluate(() => window.db.query('select id, count(*) as n from t where id >= 0 group by id'))).map(({ id, n }) => [id, n]))
+        for (const [id, rows] of told) assert.equal(there.get(id), rows, `request ${id}`)
+        took.push(Math.max(...told.map(([, , ms]) => ms)))
+        await leader.close()
+        leader = follower
+      }
+      t.diagnostic(`longest wait in each round: ${took.map((ms) => `${Math.round(ms)} ms`).join(', ')}`)
+      assert.ok(Math.max(...took) < 3000)
     })
   }
 }
