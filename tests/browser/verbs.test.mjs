@@ -197,7 +197,7 @@ const cases = {
       await db.backup(handle)
       const size = (await handle.getFile()).size
       const giveUp = new AbortController()
-      const failed = await outcome(db.backup(async (name) => (await root.getFileHandle('backup.coffer')), { signal: giveUp.signal, onProgress: () => giveUp.abort() }))
+      const failed = await outcome(db.backup(async () => (await root.getFileHandle('backup.coffer')), { signal: giveUp.signal, onProgress: () => giveUp.abort() }))
       const left = (await handle.getFile()).size
       await db.run('delete from t')
       await db.restore(await handle.getFile())

@@ -400,7 +400,7 @@ where
                         return Ok(false);
                     }
                     read(number, page)?;
-                    core.stage(writing, number, page)?;
+                    Core::<S>::stage(writing, number, page)?;
                     *next += 1;
                     self.done += page.len() as u64;
                 }

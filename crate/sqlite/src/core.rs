@@ -206,14 +206,14 @@ where
         let mut page = vec![0; self.page_size.bytes()];
         for number in (1..=pages.count.0).filter_map(PageNo::new) {
             (pages.read)(number, &mut page)?;
-            self.stage(&mut txn, number, &mut page)?;
+            Self::stage(&mut txn, number, &mut page)?;
             self.spill_if_due(&mut txn)?;
         }
         self.commit_replaced(txn, pages.count)
     }
 
     /// Stages a page of another database.
-    pub fn stage(&self, txn: &mut Txn<S::Device>, number: PageNo, page: &mut [u8]) -> Result<(), Error> {
+    pub fn stage(txn: &mut Txn<S::Device>, number: PageNo, page: &mut [u8]) -> Result<(), Error> {
         if number.get() == 1 {
             // A schema of the same version number would be taken for the one that connections know.
             let mut known = [0; SCHEMA_COOKIE.end];
@@ -275,6 +275,27 @@ where
         Ok(Some(result))
     }
 
+    /// As [`as_writer`](Self::as_writer), for what somebody asked for: another process's commit or upkeep is waited for, up to a limit.
+    fn as_writer_in_time<R>(&self, mut section: impl FnMut() -> Result<R, Error>) -> Result<Option<R>, Error> {
+        #[cfg(not(target_family = "wasm"))]
+        let until = std::time::Instant::now() + WRITER_WAIT;
+        loop {
+            if let Some(result) = self.as_writer(&mut section)? {
+                return Ok(Some(result));
+            }
+            // In wasm there are no other processes.
+            #[cfg(target_family = "wasm")]
+            return Ok(None);
+            #[cfg(not(target_family = "wasm"))]
+            {
+                if std::time::Instant::now() >= until {
+                    return Ok(None);
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
     /// One round of maintenance: seals the log if it is due (or `force`), folds what is sealed, and compacts if that is on.
     /// The work itself is done without any lock, so commits go on. Gives whether anything was done.
     pub fn maintain(&self, force: bool, threads: usize) -> Result<bool, Error> {
@@ -302,11 +323,11 @@ where
         Ok(done.unwrap_or(false))
     }
 
-    /// Changes the database beside its commits (keys, codecs, kept commits), with other processes kept out. Fails if one is
-    /// writing right now.
+    /// Changes the database beside its commits (keys, codecs, kept commits), with other processes kept out. Fails if one goes
+    /// on writing.
     pub fn rewrite<R>(&self, change: impl FnMut(&mut Store<S>) -> Result<R, Error>) -> Result<R, Error> {
         let mut change = change;
-        let done = self.as_writer(|| self.alone(|| self.change_store(&mut change)))?;
+        let done = self.as_writer_in_time(|| self.alone(|| self.change_store(&mut change)))?;
         done.ok_or_else(|| Error::Device(DeviceError::new(DeviceOp::Write, &self.name, 0, DeviceErrorKind::Busy)))
     }
 
@@ -333,8 +354,8 @@ where
     /// Ends the use of the store.
     pub fn close(&self) -> Result<(), Error> {
         let Some(store) = lock(&self.store).take() else { return Ok(()) };
-        let used = |process: &&Box<dyn ProcessLock>| !self.read_only && process.is_used();
-        let Some(process) = self.process.as_ref().filter(used) else { return store.close() };
+        let process = self.process.as_deref().filter(|process| !self.read_only && process.is_used());
+        let Some(process) = process else { return store.close() };
         // Another process that writes has everything that we would say.
         match process.try_write()? {
             Some(false) => {
@@ -388,7 +409,7 @@ where
         }
         self.maintain(true, self.threads)?;
         if mode == CheckpointMode::Truncate {
-            self.as_writer(|| self.cut_logs())?;
+            self.as_writer_in_time(|| self.cut_logs())?;
         }
         Ok(())
     }
@@ -593,7 +614,7 @@ where
 
     fn compact(&self) -> Result<(), Error> {
         self.maintain(true, self.threads)?;
-        self.as_writer(|| {
+        self.as_writer_in_time(|| {
             while let Some(job) = self.with_store(|store| store.compact_job(Compaction::Stale))? {
                 self.run(job, self.threads)?;
             }
@@ -613,6 +634,10 @@ where
         })
     }
 }
+
+/// How long a verb waits for another process that writes: as long as a statement does by default.
+#[cfg(not(target_family = "wasm"))]
+const WRITER_WAIT: Duration = Duration::from_secs(5);
 
 /// The version of the schema, in the first page.
 const SCHEMA_COOKIE: std::ops::Range<usize> = 40..44;

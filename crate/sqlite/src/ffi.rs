@@ -569,9 +569,13 @@ unsafe impl VTab<'_> for Table {
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         db.config(VTabConfig::Innocuous)?;
         let source = aux.ok_or_else(|| rusqlite::Error::ModuleError("a table without a source".to_owned()))?;
-        let hidden: String =
-            source.argument.into_iter().chain(["schema"]).map(|name| format!(",{name} hidden")).collect();
-        let schema = CString::new(format!("create table x({}{hidden})", source.columns.join(",")))?;
+        let mut columns = source.columns.join(",");
+        for name in source.argument.into_iter().chain(["schema"]) {
+            columns.push(',');
+            columns.push_str(name);
+            columns.push_str(" hidden");
+        }
+        let schema = CString::new(format!("create table x({columns})"))?;
         // SAFETY: the handle is only used by cursors of this table, which SQLite closes before the connection.
         let connection = unsafe { db.handle() };
         Ok((schema.into(), Self { base: ffi::sqlite3_vtab::default(), connection, source: Arc::clone(source) }))
@@ -613,7 +617,7 @@ unsafe impl VTab<'_> for Table {
             connection,
             source,
             hidden: [Value::Null, Value::Null],
-            rows: Vec::new(),
+            answer: Vec::new(),
             at: 0,
         })
     }
@@ -626,7 +630,7 @@ struct Rows {
     source: Arc<Source>,
     /// The argument and the schema, as they were given.
     hidden: [Value; 2],
-    rows: Answer,
+    answer: Answer,
     at: usize,
 }
 
@@ -653,7 +657,7 @@ unsafe impl VTabCursor for Rows {
         }
         let schema = if with_schema { arguments.get::<Option<String>>(usize::from(with_argument))? } else { None };
         let name = self.file_name(schema.as_deref().unwrap_or("main"))?;
-        self.rows = (self.source.ask)(&name, argument.as_ref())?;
+        self.answer = (self.source.ask)(&name, argument.as_ref())?;
         self.hidden = [argument.unwrap_or(Value::Null), schema.map_or(Value::Null, Value::Text)];
         self.at = 0;
         Ok(())
@@ -665,7 +669,7 @@ unsafe impl VTabCursor for Rows {
     }
 
     fn eof(&self) -> bool {
-        self.at >= self.rows.len()
+        self.at >= self.answer.len()
     }
 
     fn column(&self, context: &mut Context, index: c_int) -> rusqlite::Result<()> {
@@ -674,7 +678,7 @@ unsafe impl VTabCursor for Rows {
             Some(_) => self.hidden.get(hidden),
             None => self.hidden.get(hidden + 1),
         });
-        context.set_result(&hidden.unwrap_or_else(|| self.rows.get(self.at).and_then(|row| row.get(index))))
+        context.set_result(hidden.unwrap_or_else(|| self.answer.get(self.at).and_then(|row| row.get(index))))
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {

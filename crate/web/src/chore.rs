@@ -148,6 +148,7 @@ impl WebDatabase {
     /// Begins to replace everything by what a backup holds: a full one, then increments. The caller holds a write transaction,
     /// in which nothing is done.
     #[wasm_bindgen(js_name = restoreChore)]
+    #[allow(clippy::needless_pass_by_value, reason = "what comes from JavaScript comes as a value")]
     pub fn restore_chore(
         &self,
         files: &Files,

@@ -18,7 +18,8 @@ struct Inspected {
 
 #[derive(Serialize)]
 struct Slot {
-    slot: u8,
+    #[serde(rename = "slot")]
+    number: u8,
     kind: &'static str,
     /// Salt and costs, or a wrapped key.
     #[serde(serialize_with = "as_bytes")]
@@ -31,10 +32,11 @@ fn as_bytes<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, 
 
 /// Reads the root of a database in these files; with `base`, a backup of that name.
 #[wasm_bindgen]
+#[allow(clippy::needless_pass_by_value, reason = "what comes from JavaScript comes as a value")]
 pub fn inspect(files: &Files, base: Option<String>) -> Result<JsValue, JsValue> {
     let peek = told(peek(files, base.as_deref()).map_err(coffer_sqlite::Error::from))?;
     let slots = peek.slots.iter().map(|slot| Slot {
-        slot: slot.number(),
+        number: slot.number(),
         kind: slot.kind().name(),
         parameters: slot.parameters().to_vec(),
     });

@@ -4,7 +4,7 @@
 //! I1  A job that was given out comes back by `install_job` or `abandon_job`; until then nothing else is folded or merged.
 //! I2  A job's bytes hold keys. They are copied into one buffer of JavaScript's, to be transferred and never kept, and wiped here.
 
-use coffer_sqlite::coffer_store::{Codec, Compaction, Done, Job, PageNo, Scratch};
+use coffer_sqlite::coffer_store::{Codec, Compaction, Done, Job, PageNo, Scratch, Store};
 use coffer_sqlite::{Error, ErrorCode};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -127,7 +127,7 @@ impl WebDatabase {
             Ok(())
         }))?;
         // The head of before is let go of in between, and with it the files that only it read.
-        told(self.database.with_store(|store| store.tidy()))
+        told(self.database.with_store(Store::tidy))
     }
 
     /// Gives a job up, and what there is of its file (I1).
@@ -181,8 +181,8 @@ impl WebDatabase {
 
     /// Gives new segments this dictionary.
     #[wasm_bindgen(js_name = embedDictionary)]
-    pub fn embed_dictionary(&self, dictionary: Vec<u8>) -> Result<(), JsValue> {
-        told(self.database.embed_dictionary(Some(&dictionary)))
+    pub fn embed_dictionary(&self, dictionary: &[u8]) -> Result<(), JsValue> {
+        told(self.database.embed_dictionary(Some(dictionary)))
     }
 }
 

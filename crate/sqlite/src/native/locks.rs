@@ -171,7 +171,7 @@ impl FileLocks {
     }
 
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
-    fn count_on(&self, open: &Open, index: usize) -> Result<u64, DeviceError> {
+    fn count_on(open: &Open, index: usize) -> Result<u64, DeviceError> {
         let (count, place) = (open.counts.load(index).wrapping_add(1), 8 * index as u64);
         let written = open.write.write_all_at(&count.to_le_bytes(), place);
         written.map_err(|error| device_error(DeviceOp::Write, WRITE, place, &error))?;
@@ -199,7 +199,7 @@ impl ProcessLock for FileLocks {
         if *holders == 0 {
             let Some(open) = self.lock_write()? else { return Ok(None) };
             let before = open.counts.load(BEGUN);
-            match self.count_on(&open, BEGUN) {
+            match Self::count_on(&open, BEGUN) {
                 Ok(now) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
                 Err(error) => {
                     drop(open.write.unlock());
@@ -223,7 +223,7 @@ impl ProcessLock for FileLocks {
 
     fn announce(&self) -> Result<(), DeviceError> {
         let Some(open) = self.known().filter(|_| !self.reader) else { return Ok(()) };
-        let count = self.count_on(&open, ANNOUNCED)?;
+        let count = Self::count_on(&open, ANNOUNCED)?;
         self.seen.store(count, Ordering::Release);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The long verbs in shares: what else happens between two of them, and what becomes of those that are given up.
 
-use coffer_sqlite::coffer_store::{Cipher, Device, MemStorage, OpenMode, Storage};
+use coffer_sqlite::coffer_store::{Cipher, Compaction, Device, MemStorage, OpenMode, Storage, Store};
 use coffer_sqlite::rusqlite;
 use coffer_sqlite::{
     Backup, CheckpointMode, Chore, Connection, Database, ErrorCode, Key, OpenOptions, SystemEntropy, Upkeep,
@@ -148,7 +148,7 @@ fn commits_go_on_while_everything_is_encrypted_anew() {
         commits += 1;
     });
     assert!(commits > 3, "{commits} commits");
-    assert_eq!(database.with_store(|store| store.finish_rotation()).unwrap(), 1, "an outlived key is still there");
+    assert_eq!(database.with_store(Store::finish_rotation).unwrap(), 1, "an outlived key is still there");
     carry(&mut database.decrypt_chore().unwrap(), || {
         connection.execute("insert into t(body) values ('meanwhile')", []).unwrap();
         commits += 1;
@@ -174,9 +174,7 @@ fn a_decryption_that_is_given_up_leaves_the_database_encrypted() {
     connection.execute("update t set body = body || '!'", []).unwrap();
     let mut chore = database.decrypt_chore().unwrap();
     for _ in 0..20 {
-        if chore.step(SHARE).unwrap().finished {
-            panic!("it was over before it could be given up");
-        }
+        assert!(!chore.step(SHARE).unwrap().finished, "it was over before it could be given up");
     }
     drop(chore);
     while !database.with_store(|store| Ok(store.maintain(u64::MAX)?.idle)).unwrap() {}
@@ -184,7 +182,7 @@ fn a_decryption_that_is_given_up_leaves_the_database_encrypted() {
     drop(connection);
     database.close().unwrap();
     let again = open("half-decrypted", &storage, Some(Key::raw([1; 32])));
-    let stale = again.with_store(|store| store.compact_job(coffer_sqlite::coffer_store::Compaction::Stale)).unwrap();
+    let stale = again.with_store(|store| store.compact_job(Compaction::Stale)).unwrap();
     assert!(stale.is_none(), "something is still in the clear");
     assert_eq!(sum(&again.connect().unwrap()), expected);
 }

@@ -116,7 +116,7 @@ fn figures_are_rows_and_json() {
 /// The names of a statement's columns, and its rows.
 fn table(connection: &Connection, sql: &str) -> (Vec<String>, Vec<Vec<Value>>) {
     let mut statement = connection.prepare(sql).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let count = names.len();
     let rows = statement.query_map([], |row| (0..count).map(|index| row.get(index)).collect()).unwrap();
     let rows = rows.collect::<rusqlite::Result<_>>().unwrap();

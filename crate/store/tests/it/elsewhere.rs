@@ -96,7 +96,10 @@ fn a_step_whose_source_was_not_ready_is_repeated_and_makes_the_same() {
 
 /// A source that has these ranges and nothing else.
 #[derive(Clone, Default)]
-struct Fetched(Rc<RefCell<Vec<(ReadRange, Vec<u8>)>>>);
+struct Fetched(Rc<RefCell<Vec<Piece>>>);
+
+/// A range that was asked for, and its bytes.
+type Piece = (ReadRange, Vec<u8>);
 
 impl Device for Fetched {
     fn len(&self) -> Result<u64, DeviceError> {
