@@ -276,24 +276,22 @@ where
     }
 
     /// As [`as_writer`](Self::as_writer), for what somebody asked for: another process's commit or upkeep is waited for, up to a limit.
+    #[cfg(not(target_family = "wasm"))]
     fn as_writer_in_time<R>(&self, mut section: impl FnMut() -> Result<R, Error>) -> Result<Option<R>, Error> {
-        #[cfg(not(target_family = "wasm"))]
         let until = std::time::Instant::now() + WRITER_WAIT;
         loop {
-            if let Some(result) = self.as_writer(&mut section)? {
-                return Ok(Some(result));
+            let done = self.as_writer(&mut section)?;
+            if done.is_some() || std::time::Instant::now() >= until {
+                return Ok(done);
             }
-            // In wasm there are no other processes.
-            #[cfg(target_family = "wasm")]
-            return Ok(None);
-            #[cfg(not(target_family = "wasm"))]
-            {
-                if std::time::Instant::now() >= until {
-                    return Ok(None);
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
+            std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// In wasm there are no other processes.
+    #[cfg(target_family = "wasm")]
+    fn as_writer_in_time<R>(&self, section: impl FnOnce() -> Result<R, Error>) -> Result<Option<R>, Error> {
+        self.as_writer(section)
     }
 
     /// One round of maintenance: seals the log if it is due (or `force`), folds what is sealed, and compacts if that is on.
