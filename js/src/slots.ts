@@ -21,9 +21,8 @@ export class WorkerKeys implements Keys {
     this.#kdf = kdf
   }
 
-  async list(): Promise<KeySlot[]> {
-    const row = await this.#queries.get('pragma key_slots')
-    return JSON.parse(String(Object.values(row ?? {})[0] ?? '[]')) as KeySlot[]
+  list(): Promise<KeySlot[]> {
+    return this.#queries.query<KeySlot>('select slot, kind from key_slots')
   }
 
   async add(key: Key): Promise<number> {
