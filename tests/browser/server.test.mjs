@@ -9,5 +9,6 @@ test('the package can be imported where there are no workers, and open says what
 })
 
 test('the exports of the package are what is documented', async () => {
-  assert.deepEqual(Object.keys(await import('coffer-db')).sort(), ['CofferError', 'open'])
+  const names = ['CofferError', 'destroy', 'inspect', 'list', 'open', 'passphrase', 'rawKey', 'restore', 'webCryptoKey', 'wrappedBy']
+  assert.deepEqual(Object.keys(await import('coffer-db')).sort(), names)
 })
