@@ -13,6 +13,7 @@ import { CofferError, encodeError } from '../error.js'
 import type { OpenFile } from './directory.js'
 import type { FromHelper, ToHelper } from '../errands.js'
 import { OpfsDirectory } from './opfs.js'
+import { Turns } from './turns.js'
 
 /** Bytes of records that are fetched for a stretch of pages. Two stretches are in memory, and one is on its way. */
 const windowBytes = 4 * 1024 * 1024
@@ -34,7 +35,7 @@ export function serve(port: MessagePort): void {
 class CheckpointWorker {
   readonly #port: MessagePort
   readonly #fetches = new Map<number, (bytes: Uint8Array) => void>()
-  readonly #turns = new MessageChannel()
+  readonly #turns = new Turns()
   #memory: WebAssembly.Memory | undefined
   #output: OpenFile | undefined
   #stopping = false
@@ -134,7 +135,7 @@ class CheckpointWorker {
         if (this.#stopping) throw new CofferError('aborted', 'the job was given up')
         if (task.step(stepBytes)) return
         if (task.lacks()) break
-        await this.#turn() // I3
+        await this.#turns.next() // I3
       }
     }
   }
@@ -177,14 +178,6 @@ class CheckpointWorker {
     } finally {
       pages.fill(0)
     }
-  }
-
-  /** Lets waiting messages be heard. */
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#turns.port1.onmessage = (): void => resolve()
-      this.#turns.port2.postMessage(undefined)
-    })
   }
 
   #close(): void {

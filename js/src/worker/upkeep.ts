@@ -10,6 +10,7 @@ import { CofferError } from '../error.js'
 import type { OpenFile } from './directory.js'
 import { HelperGone } from './helper.js'
 import type { Helper } from './helper.js'
+import { Turns } from './turns.js'
 
 /** A share of upkeep that is done here: a few milliseconds. */
 const shareBytes = 512 * 1024
@@ -50,7 +51,7 @@ export class Upkeep {
   readonly #files: UpkeepFiles
   readonly #helper: Helper | undefined
   readonly #report: (error: unknown) => void
-  readonly #turns = new MessageChannel()
+  readonly #turns = new Turns()
   #learns: boolean
   #round: ReturnType<typeof setTimeout> | undefined
   #time: ReturnType<typeof setTimeout> | undefined
@@ -172,7 +173,7 @@ export class Upkeep {
   async #finish(): Promise<void> {
     while (!this.#ended && this.#database.isAtWork()) {
       await this.#files.repeat(() => this.#database.maintain(shareBytes))
-      await this.#turn()
+      await this.#turns.next()
     }
   }
 
@@ -227,7 +228,7 @@ export class Upkeep {
       pages.set(share.subarray(0, pages.length - end), end)
       end = Math.min(pages.length, end + share.length)
       share.fill(0)
-      await this.#turn()
+      await this.#turns.next()
     }
     if (this.#ended) return
     try {
@@ -240,13 +241,5 @@ export class Upkeep {
     } finally {
       pages.fill(0)
     }
-  }
-
-  /** Lets what came meanwhile be heard. */
-  #turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#turns.port1.onmessage = (): void => resolve()
-      this.#turns.port2.postMessage(undefined)
-    })
   }
 }
