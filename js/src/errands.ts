@@ -1,7 +1,8 @@
 // What the database worker and the checkpoint worker say to each other, over a port that the page gave to both.
 //
 // I1  One errand at a time: after `job` or `learn` the next comes when the answer has (`done`, `failed`, `stopped`, `learnt`).
-// I2  The bytes of a job hold keys. They are transferred, so that the sender keeps none, and the receiver wipes them.
+// I2  Nothing is said to the helper before it has said `here`: Firefox loses some messages to an end that is still on its way.
+// I3  The bytes of a job hold keys. They are transferred, so that the sender keeps none, and the receiver wipes them.
 
 import type { Failure } from './protocol.js'
 
@@ -33,6 +34,8 @@ export type ToHelper =
   | { readonly kind: 'end' }
 
 export type FromHelper =
+  /** Its end of the channel is open: said until `begin` comes. */
+  | { readonly kind: 'here' }
   | { readonly kind: 'ready' }
   /** Bytes of a source, by its place in the job. */
   | { readonly kind: 'fetch'; readonly fetch: number; readonly source: number; readonly at: number; readonly length: number }

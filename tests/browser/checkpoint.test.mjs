@@ -5,22 +5,16 @@ import { after, before, test } from 'node:test'
 import { serve } from '../../scripts/files.mjs'
 import { engines, launch } from './launch.mjs'
 
-// In Firefox kills of the checkpoint worker do not hit it at work, and the dictionary is not learnt in time: not understood yet.
-const able = engines.filter((name) => name === 'chromium')
-
 let site
-// Without a test nothing would close the server again.
-if (able.length > 0) {
-  before(async () => (site = await serve('.')))
-  after(() => site.close())
-}
+before(async () => (site = await serve('.')))
+after(() => site.close())
 
 const places = ['opfs', 'indexeddb']
 
 /** How many times a worker is killed. In the test runs of every day fewer than proves much: COFFER_KILLS=50 is the proof. */
 const kills = Number(process.env.COFFER_KILLS ?? 8)
 
-for (const engine of able) {
+for (const engine of engines) {
   test(`${engine}: upkeep beside commits`, { timeout: 900_000 }, async (t) => {
     const { page, complaints, close } = await launch(engine)
     t.after(close)

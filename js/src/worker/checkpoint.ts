@@ -26,10 +26,19 @@ const stepBytes = 1024 * 1024
 
 type Errand = Extract<ToHelper, { kind: 'job' }>
 
+/** How often it says that it is here, until it is told to begin. */
+const hereMs = 200
+
 /** Serves until its owner is gone or done with it. */
 export function serve(port: MessagePort): void {
   const helper = new CheckpointWorker(port)
-  port.onmessage = ({ data }: MessageEvent<ToHelper>): void => helper.heed(data)
+  const say = (): void => port.postMessage({ kind: 'here' } satisfies FromHelper)
+  const again = setInterval(say, hereMs)
+  port.onmessage = ({ data }: MessageEvent<ToHelper>): void => {
+    clearInterval(again)
+    helper.heed(data)
+  }
+  say()
 }
 
 class CheckpointWorker {
@@ -78,6 +87,8 @@ class CheckpointWorker {
   }
 
   #begin({ module, lives }: Extract<ToHelper, { kind: 'begin' }>): void {
+    // It may have said twice that it is here.
+    if (this.#memory !== undefined) return
     this.#memory = initSync({ module }).memory
     onPanic((message: string) => {
       // The trap that follows it leaves an instance that must not be called again; the lock tells the owner the rest.

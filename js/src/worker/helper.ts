@@ -137,15 +137,20 @@ export class Helper {
   #employ(port: MessagePort): void {
     const id = `coffer/helper/${crypto.randomUUID()}`
     const lives: Lives = { helper: id, owner: `${id}/owner` }
-    port.onmessage = ({ data }: MessageEvent<FromHelper>): void => this.#heed(port, lives, data)
     // Held before the helper can ask for it; given up when this helper is done with, or by the end of this worker.
-    void navigator.locks.request(lives.owner, () => {
-      this.#post(port, { kind: 'begin', module: this.#module, lives })
-      return new Promise<void>((end) => (this.#endOwner = end))
+    const held = new Promise<void>((resolve) => {
+      void navigator.locks.request(lives.owner, () => {
+        resolve()
+        return new Promise<void>((end) => (this.#endOwner = end))
+      })
     })
+    port.onmessage = ({ data }: MessageEvent<FromHelper>): void => {
+      if (data.kind === 'here') void held.then(() => this.#post(port, { kind: 'begin', module: this.#module, lives }))
+      else this.#heed(port, lives, data)
+    }
   }
 
-  #heed(port: MessagePort, lives: Lives, message: FromHelper): void {
+  #heed(port: MessagePort, lives: Lives, message: Exclude<FromHelper, { kind: 'here' }>): void {
     switch (message.kind) {
       case 'ready':
         this.#port = port
