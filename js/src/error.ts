@@ -1,7 +1,7 @@
 // The one error class of the package and its wire form.
 
 import type { Failure } from './protocol.js'
-import type { ErrorCode } from './types.js'
+import type { CofferFailure, ErrorCode } from './types.js'
 
 const codes: Record<ErrorCode, true> = {
   constraint: true, busy: true, conflict: true, corrupt: true, quota: true, aborted: true, limit: true, denied: true, readonly: true, unsupported: true,
@@ -22,7 +22,7 @@ export class CofferError extends Error {
   /** More about it, where there is more: the `index` of the statement of a batch. */
   readonly detail: Readonly<Record<string, unknown>> | undefined
 
-  constructor(code: ErrorCode, message: string, rest: Omit<Failure, 'code' | 'message'> & { readonly cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, rest: Partial<Pick<CofferFailure, 'detail' | 'offset' | 'resultCode' | 'sql'>> & { readonly cause?: unknown } = {}) {
     super(message, rest.cause === undefined ? undefined : { cause: rest.cause })
     this.code = code
     this.resultCode = rest.resultCode

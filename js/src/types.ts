@@ -542,7 +542,8 @@ export interface Database extends Queries {
 /** How to open a database in this thread: as `open`, without what concerns another. */
 export type SyncOpenOptions = Omit<OpenOptions, 'busyTimeout' | 'signal' | 'worker'>
 
-type SyncQueryOptions = Pick<QueryOptions, 'bigint'>
+/** How rows are to come, where nothing waits. */
+export type SyncQueryOptions = Pick<QueryOptions, 'bigint'>
 
 /** As `Statement`, without promises. */
 export interface SyncStatement<T extends object = Row> extends StatementInfo {

@@ -5,16 +5,17 @@ use crate::args::Args;
 use crate::shell::{self, Outcome};
 use crate::steps::Steps;
 use crate::toolchain::Environment;
-use crate::{links, readme, workspace};
+use crate::{check, links, readme, workspace};
 use std::process::Command;
 
 pub const VERB: Verb = Verb {
     name: "docs",
-    summary: "rustdoc without warnings, Markdown links, README examples",
+    summary: "rustdoc and the API reference without warnings, Markdown links, README examples",
     help: "  --open    show the Rust documentation in a browser afterwards
 
-Steps: cargo doc; every relative link and anchor of every Markdown document; the README's TypeScript examples
-against the types of js/src/index.ts, and its commands against package.json and the verbs of xtask.",
+Steps: cargo doc; every relative link and anchor of every Markdown document; typedoc, which makes the API reference of the
+npm package from its types, in target/typedoc; the README's TypeScript examples against the types of js/src/index.ts,
+and its commands against package.json and the verbs of xtask.",
     run,
 };
 
@@ -40,5 +41,6 @@ pub fn all(environment: &Environment, steps: &mut Steps) -> Outcome {
         command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
         shell::run("cargo doc", command.env("RUSTDOCFLAGS", "-D warnings"))
     })?;
+    steps.run("typedoc", || check::node_tool(environment, "typedoc", &[]))?;
     steps.run("README examples", || readme::check(environment))
 }
