@@ -155,7 +155,7 @@ async function openSqlJs() {
 
 /** Coffer's engine without the page: the package's own modules for the worker, called directly. */
 async function openCoffer(name, options) {
-  const [{ about, initSync }, { Keeper }, { decodeRows, encodeParameters }] = await Promise.all([import('/js/wasm/coffer_web.js'), import('/js/stage/worker/keeper.js'), import('/js/stage/wire.js')])
+  const [{ about, initSync }, { Keeper }, { decodeRows, encodeGroups, encodeParameters }] = await Promise.all([import('/js/wasm/coffer_web.js'), import('/js/stage/worker/keeper.js'), import('/js/stage/wire.js')])
   initSync({ module: await WebAssembly.compileStreaming(fetch('/js/wasm/store.wasm')) })
   let keeper
   let connection
@@ -195,7 +195,8 @@ async function openCoffer(name, options) {
     all: (sql, parameters) => query(sql, parameters, 0xffff_ffff),
     many: (sql, rows) => {
       connection.exec('begin immediate')
-      for (const row of rows) connection.run(sql, encodeParameters(row))
+      for (const group of encodeGroups(rows.map((params) => ({ sql, params })))) connection.runMany(group.sql, group.values, 0)
+      connection.outcomes()
       connection.exec('commit')
       durable()
     },

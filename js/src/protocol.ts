@@ -7,7 +7,7 @@
 // I5  The worker heeds requests only after the page has said that it is `here`, in the present term of the leader: what was sent to
 //     an earlier one is sent again by the page, and so is never done twice.
 
-import type { About, BatchItem, Isolation, Leader, OpenOptions, PlainKey, RunResult, StatementInfo } from './types.js'
+import type { About, Isolation, Leader, OpenOptions, PlainKey, RunResult, StatementInfo } from './types.js'
 import type { Admin, AdminAnswer, Verb, VerbAnswer } from './verbs.js'
 
 /** The wire form of an error; error.ts turns it into a CofferError. */
@@ -36,6 +36,9 @@ export interface Bound {
   readonly values: Uint8Array
 }
 
+/** One statement with the parameters of many runs in wire form, one set after another. */
+export type Sets = Bound
+
 /** Where a statement runs, and what stops it. */
 export interface Scope {
   /** The transaction it belongs to. */
@@ -52,7 +55,7 @@ export type Call =
   /** `first`: the caller wants one row only. */
   | ({ readonly kind: 'query'; readonly first?: boolean } & Bound & Scope)
   | ({ readonly kind: 'prepare'; readonly sql: string } & Scope)
-  | ({ readonly kind: 'batch'; readonly items: readonly Bound[]; readonly goOn: boolean } & Scope)
+  | ({ readonly kind: 'batch'; readonly groups: readonly Sets[]; readonly goOn: boolean } & Scope)
   | ({ readonly kind: 'iterate'; readonly rows: number } & Bound & Scope)
   | { readonly kind: 'next'; readonly cursor: number; readonly rows: number }
   | ({ readonly kind: 'begin'; readonly isolation: Isolation; readonly readonly: boolean; readonly at?: number | undefined } & Scope)
@@ -89,7 +92,8 @@ export interface Answers {
   readonly run: RunResult
   readonly query: Uint8Array
   readonly prepare: StatementInfo
-  readonly batch: readonly (BatchItem | { readonly failure: Failure })[]
+  /** What each run did, in wire form, and which failed. */
+  readonly batch: { readonly outcomes: Uint8Array; readonly failures: readonly { readonly index: number; readonly failure: Failure }[] }
   readonly iterate: { readonly cursor: number; readonly rows: Uint8Array }
   readonly next: Uint8Array
   readonly begin: undefined

@@ -1,15 +1,15 @@
 // What a database and a transaction have in common: each method is one call to the worker.
 
 import type { Channel } from './channel.js'
-import { CofferError, decodeError } from './error.js'
+import type { CofferError } from './error.js'
 import type { Scope } from './protocol.js'
-import { collect, stream } from './rows.js'
+import { collect, decodeBatch, stream } from './rows.js'
 import { statement } from './sql.js'
 import { WorkerStatement } from './statement.js'
 import type {
   BatchOptions, BatchOutcome, BatchStatement, IterateOptions, Queries, QueryOptions, Row, RunResult, SqlInput, SqlParameters, Statement, StatementOptions,
 } from './types.js'
-import { encodeParameters } from './wire.js'
+import { encodeGroups, encodeParameters } from './wire.js'
 
 const rowsPerBatch = 256
 
@@ -68,8 +68,7 @@ export class WorkerQueries implements Queries {
   batch(statements: readonly BatchStatement[], options?: BatchOptions<'abort'>): Promise<RunResult[]>
   batch(statements: readonly BatchStatement[], options: BatchOptions<'continue'>): Promise<BatchOutcome[]>
   async batch(statements: readonly BatchStatement[], { onError, signal }: BatchOptions = {}): Promise<RunResult[] | BatchOutcome[]> {
-    const items = statements.map(({ sql, params }) => ({ sql, values: encodeParameters(params) }))
-    const done = await this.#channel.call({ kind: 'batch', items, goOn: onError === 'continue', ...this.scope() }, { signal })
-    return done.map((item) => ('failure' in item ? { error: decodeError(item.failure) } : item))
+    const call = { kind: 'batch', groups: encodeGroups(statements), goOn: onError === 'continue', ...this.scope() } as const
+    return decodeBatch(await this.#channel.call(call, { signal }))
   }
 }

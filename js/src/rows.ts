@@ -1,9 +1,10 @@
 // Rows of an answer, decoded as they arrive.
 
 import type { CallOf, Channel } from './channel.js'
-import { CofferError } from './error.js'
-import type { IterateOptions, QueryOptions } from './types.js'
-import { decodeRows } from './wire.js'
+import { CofferError, decodeError } from './error.js'
+import type { Answers } from './protocol.js'
+import type { BatchOutcome, IterateOptions, QueryOptions, RunResult } from './types.js'
+import { decodeOutcomes, decodeRows } from './wire.js'
 
 /** All rows of a query. While one part is decoded here, the worker makes the next. */
 export async function collect<T extends object>(channel: Channel, call: CallOf<'query'>, { signal, bigint }: QueryOptions): Promise<T[]> {
@@ -41,4 +42,11 @@ export async function* stream<T extends object>(channel: Channel, call: CallOf<'
   } finally {
     if (more) channel.tell({ notice: 'release', cursor })
   }
+}
+
+/** What became of the statements of a batch. Without `continue` none of them can have failed. */
+export function decodeBatch({ outcomes, failures }: Answers['batch']): RunResult[] {
+  const done: (RunResult | BatchOutcome)[] = decodeOutcomes(outcomes)
+  for (const { index, failure } of failures) done[index] = { error: decodeError(failure) }
+  return done as RunResult[]
 }

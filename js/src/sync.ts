@@ -7,17 +7,19 @@ import { CofferError, decodeError, encodeError } from './error.js'
 import { start } from './host.js'
 import { plainOf, plainOfNew } from './keys.js'
 import type { Opening } from './protocol.js'
+import { decodeBatch } from './rows.js'
 import { statement } from './sql.js'
 import type {
   BatchOptions, BatchOutcome, BatchStatement, FunctionOptions, MemoryStats, PlainKey, QueryOptions, Row, RunResult, SqlFunction, SqlInput, SqlParameters, StatementInfo, StorageInfo,
   SyncDatabase, SyncOpenOptions, SyncQueries, SyncStatement,
 } from './types.js'
 import type { Root } from './verbs.js'
-import { decodeRows, encodeParameters } from './wire.js'
+import { decodeRows, encodeGroups, encodeParameters } from './wire.js'
 import type { Connection, Cursor } from '../wasm/coffer_web.js'
 import { administer } from './worker/admin.js'
 import { Keeper } from './worker/keeper.js'
-import { batch, perform, run } from './worker/statements.js'
+import { batch } from './worker/batch.js'
+import { perform, run } from './worker/statements.js'
 
 export { CofferError } from './error.js'
 export { passphrase, rawKey, webCryptoKey, wrappedBy } from './keys.js'
@@ -151,8 +153,7 @@ class ThreadQueries implements SyncQueries {
   batch(statements: readonly BatchStatement[], options?: Pick<BatchOptions<'abort'>, 'onError'>): RunResult[]
   batch(statements: readonly BatchStatement[], options: Pick<BatchOptions<'continue'>, 'onError'>): BatchOutcome[]
   batch(statements: readonly BatchStatement[], { onError }: Pick<BatchOptions, 'onError'> = {}): RunResult[] | BatchOutcome[] {
-    const items = statements.map(({ sql, params }) => ({ sql, values: encodeParameters(params) }))
-    return this.on((connection) => batch(connection, items, onError === 'continue')).map((item) => ('failure' in item ? { error: decodeError(item.failure) } : item))
+    return decodeBatch(this.on((connection) => batch(connection, encodeGroups(statements), onError === 'continue')))
   }
 
   transaction<R>(work: (transaction: SyncQueries) => R, { readonly = false }: { readonly readonly?: boolean } = {}): R {

@@ -1,7 +1,8 @@
 // Rows and parameters as bytes: the JavaScript side of crate/sqlite/src/wire.rs, where the layout is described.
 // Knows nothing of workers; runs on the page, so that decoding rows does not hold up the next statement.
 
-import type { Row, SqlInput, SqlParameters, SqlValue } from './types.js'
+import type { Sets } from './protocol.js'
+import type { BatchStatement, Row, RunResult, SqlInput, SqlParameters, SqlValue } from './types.js'
 
 const tagNull = 0
 const tagInteger = 1
@@ -82,21 +83,41 @@ export function decodeRows(bytes: Uint8Array, rows: object[], bigint = false): b
 
 /** Writes parameters; throws TypeError for what SQL has no form for, since that is a mistake in the calling code. */
 export function encodeParameters(parameters: SqlParameters = []): Uint8Array<ArrayBuffer> {
+  const writer = shared ?? new Writer()
+  // A getter of the caller's may come back here while it is in use.
+  shared = undefined
+  writer.parameters(parameters)
+  const bytes = writer.take()
+  shared = writer
+  return bytes
+}
+
+/** A group is no larger than this by much: the engine has to have it in its memory, which never shrinks. */
+const groupBytes = 256 * 1024
+
+/** Statements as groups: neighbours of the same text together. */
+export function encodeGroups(statements: readonly BatchStatement[]): Sets[] {
+  const groups: Sets[] = []
   const writer = new Writer()
-  if (isPositional(parameters)) {
-    writer.byte(0)
-    writer.length(parameters.length)
-    for (const value of parameters) writer.value(value)
-  } else {
-    const entries = Object.entries(parameters)
-    writer.byte(1)
-    writer.length(entries.length)
-    for (const [name, value] of entries) {
-      writer.text(name)
-      writer.value(value)
-    }
+  let last: string | undefined
+  for (const { sql, params = [] } of statements) {
+    if (last !== undefined && (last !== sql || writer.size >= groupBytes)) groups.push({ sql: last, values: writer.take() })
+    writer.parameters(params)
+    last = sql
   }
-  return writer.finish()
+  if (last !== undefined) groups.push({ sql: last, values: writer.take() })
+  return groups
+}
+
+/** Reads what runs did. One that failed has NaN changes. */
+export function decodeOutcomes(bytes: Uint8Array): RunResult[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const outcomes: RunResult[] = []
+  for (let at = 0; at < bytes.length; at += 16) {
+    const rounded = view.getUint32(at + 8, true) + view.getInt32(at + 12, true) * 2 ** 32
+    outcomes.push({ changes: view.getFloat64(at, true), lastInsertRowid: Number.isSafeInteger(rounded) ? rounded : view.getBigInt64(at + 8, true) })
+  }
+  return outcomes
 }
 
 function isPositional(parameters: SqlParameters): parameters is readonly SqlInput[] {
@@ -120,8 +141,43 @@ class Writer {
     this.#at += 4
   }
 
+  get size(): number {
+    return this.#at
+  }
+
+  parameters(parameters: SqlParameters): void {
+    if (isPositional(parameters)) {
+      this.byte(0)
+      this.length(parameters.length)
+      for (const value of parameters) this.value(value)
+    } else {
+      const entries = Object.entries(parameters)
+      this.byte(1)
+      this.length(entries.length)
+      for (const [name, value] of entries) {
+        this.text(name)
+        this.value(value)
+      }
+    }
+  }
+
   text(text: string): void {
-    this.#put(encoder.encode(text))
+    // As many bytes as it can have at most.
+    this.#room(4 + text.length * 3)
+    const start = this.#at + 4
+    const bytes = this.#bytes
+    let at = start
+    // The encoder costs more than short texts do.
+    if (text.length <= shortText) {
+      for (let index = 0; index < text.length; index += 1) {
+        const unit = text.charCodeAt(index)
+        if (unit > 0x7f) break
+        bytes[at++] = unit
+      }
+    }
+    if (at - start < text.length) at = start + encoder.encodeInto(text, bytes.subarray(start)).written
+    this.#view.setUint32(this.#at, at - start, true)
+    this.#at = at
   }
 
   value(value: SqlInput): void {
@@ -142,8 +198,12 @@ class Writer {
     }
   }
 
-  finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#at)
+  /** What was written since the last time. */
+  take(): Uint8Array<ArrayBuffer> {
+    const taken = this.#bytes.slice(0, this.#at)
+    this.#at = 0
+    if (this.#bytes.length > bytesKept) this.#reserve(256)
+    return taken
   }
 
   /** SQLite tells 1 from 1.0 only by storage class; a whole number is an integer there, as it is in every other SQLite binding. -0 stays real. */
@@ -189,10 +249,21 @@ class Writer {
   }
 
   #room(size: number): void {
-    if (this.#at + size <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + size))
-    grown.set(this.#bytes)
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
+    const needed = this.#at + size
+    if (needed <= this.#bytes.length) return
+    const written = this.#bytes
+    this.#reserve(Math.max(written.length * 2, needed))
+    this.#bytes.set(written)
+  }
+
+  #reserve(size: number): void {
+    this.#bytes = new Uint8Array(size)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 }
+
+const shortText = 32
+const bytesKept = 1024 * 1024
+
+/** Kept between calls, since making one costs more than small parameters do; absent while it is in use. */
+let shared: Writer | undefined

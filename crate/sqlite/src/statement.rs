@@ -3,9 +3,10 @@
 //! Knows nothing of who waits for the answer.
 
 use rusqlite::Statement;
+use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use crate::admin::{self, Admin};
-use crate::wire::{Parameters, RowWriter, TooLarge};
+use crate::wire::{Malformed, Parameters, RowWriter, Sets, TooLarge};
 use crate::{Connection, Error, ErrorCode, Result};
 
 /// What a statement that returns no rows did.
@@ -55,7 +56,7 @@ pub fn own(connection: &Connection, sql: &str) -> Result<bool> {
 }
 
 /// Runs one statement to its end. Rows it returns (`insert ... returning`) are dropped.
-pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Outcome> {
+pub fn run(connection: &Connection, sql: &str, parameters: &Parameters<'_>) -> Result<Outcome> {
     let complain = |error| connection.error(error, sql);
     if own(connection, sql)? {
         return Ok(Outcome { changes: 0, last_insert_rowid: connection.last_insert_rowid() });
@@ -71,8 +72,43 @@ pub fn run(connection: &Connection, sql: &str, parameters: &Parameters) -> Resul
     })
 }
 
+/// Runs one statement once for each set of parameters, which is compiled and looked up once. What each run did goes into
+/// `outcomes`; the first that fails ends it, and the next set in `sets` is then the one behind it.
+pub fn run_many(connection: &Connection, sql: &str, sets: &mut Sets<'_>, outcomes: &mut Vec<Outcome>) -> Result<()> {
+    if admin::may_be_in(sql) {
+        for set in sets {
+            outcomes.push(run(connection, sql, &set.map_err(|Malformed| malformed())?)?);
+        }
+        return Ok(());
+    }
+    let complain = |error| connection.error(error, sql);
+    let mut before = connection.total_changes();
+    let mut statement = None;
+    for set in sets {
+        let set = set.map_err(|Malformed| malformed())?;
+        // Compiled for the first set, so that one that cannot be compiled fails as that set's run.
+        let statement = match &mut statement {
+            Some(statement) => statement,
+            none => none.insert(connection.prepare_cached(sql)?),
+        };
+        bind(statement, &set, sql)?;
+        let mut rows = statement.raw_query();
+        while rows.next().map_err(complain)?.is_some() {}
+        let after = connection.total_changes();
+        outcomes
+            .push(Outcome { changes: after.wrapping_sub(before), last_insert_rowid: connection.last_insert_rowid() });
+        before = after;
+    }
+    Ok(())
+}
+
+/// What the bytes of parameters are refused with that no caller of ours makes.
+pub fn malformed() -> Error {
+    Error::new(ErrorCode::Unsupported, "malformed parameters".to_owned())
+}
+
 /// Runs one statement and returns all its rows in wire form.
-pub fn query(connection: &Connection, sql: &str, parameters: &Parameters) -> Result<Vec<u8>> {
+pub fn query(connection: &Connection, sql: &str, parameters: &Parameters<'_>) -> Result<Vec<u8>> {
     if own(connection, sql)? {
         return Ok(no_rows());
     }
@@ -117,8 +153,12 @@ fn too_large(sql: &str) -> Error {
     error
 }
 
+fn set(statement: &mut Statement<'_>, index: usize, value: ValueRef<'_>) -> rusqlite::Result<()> {
+    statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))
+}
+
 /// A value too many, too few or of an unknown name is a mistake of the caller, so it is refused instead of bound to nothing.
-pub fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -> Result<()> {
+pub fn bind(statement: &mut Statement<'_>, parameters: &Parameters<'_>, sql: &str) -> Result<()> {
     let expected = statement.parameter_count();
     let refuse = |message: String| {
         let mut error = Error::new(ErrorCode::Sqlite, message);
@@ -132,20 +172,20 @@ pub fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -
                 return Err(refuse(format!("the statement takes {expected} parameters, {} were given", values.len())));
             }
             for (index, value) in values.iter().enumerate() {
-                statement.raw_bind_parameter(index + 1, value).map_err(complain)?;
+                set(statement, index + 1, *value).map_err(complain)?;
             }
         }
         Parameters::Named(values) => {
             for index in 1..=expected {
                 let name = statement.parameter_name(index).unwrap_or("?").to_owned();
-                let value = values.iter().find(|(given, _)| Some(given.as_str()) == name.get(1..));
+                let value = values.iter().find(|(given, _)| Some(*given) == name.get(1..));
                 let Some((_, value)) = value else {
                     return Err(refuse(format!("no value was given for the parameter {name}")));
                 };
-                statement.raw_bind_parameter(index, value).map_err(complain)?;
+                set(statement, index, *value).map_err(complain)?;
             }
             let known: Vec<_> = (1..=expected).filter_map(|index| statement.parameter_name(index)).collect();
-            let stranger = values.iter().find(|(given, _)| !known.iter().any(|name| name.get(1..) == Some(given)));
+            let stranger = values.iter().find(|(given, _)| !known.iter().any(|name| name.get(1..) == Some(*given)));
             if let Some((name, _)) = stranger {
                 return Err(refuse(format!("the statement has no parameter named {name}")));
             }
@@ -157,7 +197,6 @@ pub fn bind(statement: &mut Statement<'_>, parameters: &Parameters, sql: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rusqlite::types::Value;
 
     fn sample() -> Connection {
         let options = crate::OpenOptions { upkeep: crate::Upkeep::Manual, ..crate::OpenOptions::default() };
@@ -167,8 +206,8 @@ mod tests {
         connection
     }
 
-    fn text(value: &str) -> Value {
-        Value::Text(value.into())
+    fn text(value: &str) -> ValueRef<'_> {
+        ValueRef::Text(value.as_bytes())
     }
 
     #[test]
@@ -183,17 +222,42 @@ mod tests {
         assert_eq!(outcome.changes, 0);
     }
 
+    /// Sets of one integer each, in wire form.
+    fn integers(values: &[i32]) -> Vec<u8> {
+        let set = |value: &i32| [&[0, 1, 0, 0, 0, 5][..], &value.to_le_bytes()].concat();
+        values.iter().flat_map(set).collect()
+    }
+
+    #[test]
+    fn many_runs_of_a_statement_are_each_reported() {
+        let connection = sample();
+        let bytes = integers(&[10, 20]);
+        let mut outcomes = Vec::new();
+        run_many(&connection, "insert into t(id) values (?)", &mut Sets::new(&bytes, 0), &mut outcomes).unwrap();
+        let expected = [10, 20].map(|last_insert_rowid| Outcome { changes: 1, last_insert_rowid });
+        assert_eq!(outcomes, expected);
+    }
+
+    #[test]
+    fn after_a_run_that_failed_many_go_on_behind_it() {
+        let connection = sample();
+        let bytes = integers(&[10, 1, 20]);
+        let (mut sets, mut outcomes) = (Sets::new(&bytes, 0), Vec::new());
+        let sql = "insert into t(id) values (?)";
+        let error = run_many(&connection, sql, &mut sets, &mut outcomes).unwrap_err();
+        assert_eq!((error.code, outcomes.len()), (ErrorCode::Constraint, 1));
+        run_many(&connection, sql, &mut Sets::new(&bytes, sets.at()), &mut outcomes).unwrap();
+        assert_eq!(outcomes[1], Outcome { changes: 1, last_insert_rowid: 20 });
+    }
+
     #[test]
     fn query_answers_by_name_as_by_position() {
         let connection = sample();
         let by_position =
             query(&connection, "select id from t where body = ?", &Parameters::Positional(vec![text("b")])).unwrap();
-        let by_name = query(
-            &connection,
-            "select id from t where body = :body",
-            &Parameters::Named(vec![("body".into(), text("b"))]),
-        )
-        .unwrap();
+        let by_name =
+            query(&connection, "select id from t where body = :body", &Parameters::Named(vec![("body", text("b"))]))
+                .unwrap();
         assert_eq!(by_position, by_name);
         assert_eq!(by_name[..4], [1, 0, 0, 0]);
         assert_eq!(by_name.last_chunk(), Some(b"id"));
@@ -205,7 +269,7 @@ mod tests {
         let refusal = |sql, parameters| query(&connection, sql, &parameters).unwrap_err().message;
         assert_eq!(refusal("select ?", Parameters::NONE), "the statement takes 1 parameters, 0 were given");
         assert_eq!(refusal("select :a", Parameters::Named(vec![])), "no value was given for the parameter :a");
-        let surplus = Parameters::Named(vec![("a".into(), Value::Null), ("b".into(), Value::Null)]);
+        let surplus = Parameters::Named(vec![("a", ValueRef::Null), ("b", ValueRef::Null)]);
         assert_eq!(refusal("select :a", surplus), "the statement has no parameter named b");
     }
 

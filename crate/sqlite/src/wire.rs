@@ -6,6 +6,8 @@
 //! ```text
 //! value       tag u8, then: 0 null | 1 integer i64 | 2 real f64 | 3 text | 4 blob: length u32, bytes | 5 integer i32
 //! parameters  form u8 (0 by position, 1 by name), count u32, then each: [name: length u32, UTF-8,] value; a text is length u32, UTF-8
+//! sets        parameters, one after another: of many runs of one statement
+//! outcomes    for each run: rows changed f64 (NaN: it failed), rowid i64
 //! rows        row count u32, column count u32, place of the texts u32, more u8 (1: further chunks follow),
 //!             length u32 of each column name, values row by row, texts
 //! ```
@@ -15,7 +17,7 @@
 //!
 //! I1  What `parameters` accepts has been read to its last byte; anything left over, cut short or unknown is an error, never a panic.
 
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::ValueRef;
 
 const NULL: u8 = 0;
 const INTEGER: u8 = 1;
@@ -139,16 +141,16 @@ fn put_count(out: &mut [u8], at: usize, value: usize) {
     out[at..at + 4].copy_from_slice(&length(value));
 }
 
-/// The values to bind to a statement.
+/// The values to bind to a statement, where they were received.
 #[derive(Debug, PartialEq)]
-pub enum Parameters {
+pub enum Parameters<'a> {
     /// In the order of the statement's `?`.
-    Positional(Vec<Value>),
+    Positional(Vec<ValueRef<'a>>),
     /// By name, without the `:`, `@` or `$`.
-    Named(Vec<(String, Value)>),
+    Named(Vec<(&'a str, ValueRef<'a>)>),
 }
 
-impl Parameters {
+impl Parameters<'_> {
     /// For a statement that takes none.
     pub const NONE: Self = Self::Positional(Vec::new());
 }
@@ -162,20 +164,63 @@ pub struct TooLarge;
 pub struct Malformed;
 
 /// Reads parameters. An empty buffer means none.
-pub fn parameters(bytes: &[u8]) -> Result<Parameters, Malformed> {
-    if bytes.is_empty() {
-        return Ok(Parameters::NONE);
-    }
-    let mut input = Input(bytes);
-    let form = input.byte()?;
-    let count = input.length()?;
-    let parsed = match form {
-        0 => Parameters::Positional((0..count).map(|_| input.value()).collect::<Result<_, _>>()?),
-        1 => Parameters::Named((0..count).map(|_| Ok((input.text()?, input.value()?))).collect::<Result<_, _>>()?),
-        _ => return Err(Malformed),
-    };
+pub fn parameters(bytes: &[u8]) -> Result<Parameters<'_>, Malformed> {
+    let mut sets = Sets::new(bytes, 0);
+    let parsed = sets.next().unwrap_or(Ok(Parameters::NONE))?;
     // I1
-    if input.0.is_empty() { Ok(parsed) } else { Err(Malformed) }
+    if sets.next().is_none() { Ok(parsed) } else { Err(Malformed) }
+}
+
+/// Sets of parameters that stand one after another.
+pub struct Sets<'a> {
+    input: Input<'a>,
+    total_bytes: usize,
+}
+
+impl<'a> Sets<'a> {
+    /// Reads from `start` on, which is where a set begins.
+    pub fn new(bytes: &'a [u8], start: usize) -> Self {
+        Self { input: Input(bytes.get(start..).unwrap_or_default()), total_bytes: bytes.len() }
+    }
+
+    /// Where the next set begins.
+    pub fn at(&self) -> usize {
+        self.total_bytes - self.input.0.len()
+    }
+
+    fn set(&mut self) -> Result<Parameters<'a>, Malformed> {
+        let input = &mut self.input;
+        let form = input.byte()?;
+        let count = input.length()?;
+        Ok(match form {
+            0 => {
+                // A value takes a byte at least, so this reserves no more than was received.
+                let mut values = Vec::with_capacity(count.min(input.0.len()));
+                for _ in 0..count {
+                    values.push(input.value()?);
+                }
+                Parameters::Positional(values)
+            }
+            1 => Parameters::Named((0..count).map(|_| Ok((input.text()?, input.value()?))).collect::<Result<_, _>>()?),
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+impl<'a> Iterator for Sets<'a> {
+    type Item = Result<Parameters<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.input.0.is_empty() {
+            return None;
+        }
+        let set = self.set();
+        if set.is_err() {
+            // What follows something unreadable has no beginning.
+            self.input.0 = &[];
+        }
+        Some(set)
+    }
 }
 
 struct Input<'a>(&'a [u8]);
@@ -203,18 +248,18 @@ impl<'a> Input<'a> {
         Ok(head)
     }
 
-    fn text(&mut self) -> Result<String, Malformed> {
-        std::str::from_utf8(self.bytes()?).map(str::to_owned).map_err(|_| Malformed)
+    fn text(&mut self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed)
     }
 
-    fn value(&mut self) -> Result<Value, Malformed> {
+    fn value(&mut self) -> Result<ValueRef<'a>, Malformed> {
         Ok(match self.byte()? {
-            NULL => Value::Null,
-            INTEGER => Value::Integer(i64::from_le_bytes(self.array()?)),
-            REAL => Value::Real(f64::from_le_bytes(self.array()?)),
-            TEXT => Value::Text(self.text()?),
-            BLOB => Value::Blob(self.bytes()?.to_vec()),
-            SMALL_INTEGER => Value::Integer(i64::from(i32::from_le_bytes(self.array()?))),
+            NULL => ValueRef::Null,
+            INTEGER => ValueRef::Integer(i64::from_le_bytes(self.array()?)),
+            REAL => ValueRef::Real(f64::from_le_bytes(self.array()?)),
+            TEXT => ValueRef::Text(self.text()?.as_bytes()),
+            BLOB => ValueRef::Blob(self.bytes()?),
+            SMALL_INTEGER => ValueRef::Integer(i64::from(i32::from_le_bytes(self.array()?))),
             _ => return Err(Malformed),
         })
     }
@@ -222,6 +267,8 @@ impl<'a> Input<'a> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Value;
+
     use super::*;
 
     /// Parameters by position in wire form.
@@ -256,7 +303,8 @@ mod tests {
             Value::Text("strong\u{1f512}box".into()),
             Value::Blob(vec![0, 255, 7]),
         ];
-        assert_eq!(parameters(&positional(&values)), Ok(Parameters::Positional(values)));
+        let expected = values.iter().map(ValueRef::from).collect();
+        assert_eq!(parameters(&positional(&values)), Ok(Parameters::Positional(expected)));
     }
 
     #[test]
@@ -266,6 +314,19 @@ mod tests {
             assert_eq!(parameters(&whole[..length]), Err(Malformed), "cut to {length}");
         }
         assert_eq!(parameters(&[&whole[..], &[0]].concat()), Err(Malformed));
+    }
+
+    #[test]
+    fn sets_are_read_one_after_another_from_where_one_begins() {
+        let first = positional(&[Value::Integer(1), Value::Text("one".into())]);
+        let second = positional(&[Value::Integer(2), Value::Null]);
+        let bytes = [&first[..], &second[..]].concat();
+        let mut sets = Sets::new(&bytes, 0);
+        assert_eq!(sets.next(), Some(parameters(&first)));
+        assert_eq!(sets.at(), first.len());
+        assert_eq!(Sets::new(&bytes, sets.at()).collect::<Vec<_>>(), [parameters(&second)]);
+        let cut: Vec<_> = Sets::new(&bytes[..bytes.len() - 1], 0).collect();
+        assert_eq!(cut, [parameters(&first), Err(Malformed)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 
-use coffer_sqlite::wire::{Parameters, parameters};
+use coffer_sqlite::wire::{Malformed, Parameters, Sets, parameters};
 use coffer_sqlite::{Connection, Error, ErrorCode, statement};
 use js_sys::Function;
 use serde::Serialize;
@@ -23,6 +23,9 @@ pub struct WebConnection {
     pub(crate) connection: Rc<Connection>,
     touched: Touched,
     changed: BTreeSet<String>,
+    /// In wire form, of the runs since they were last taken.
+    outcomes: Vec<u8>,
+    sets_at: usize,
 }
 
 /// What is known of a statement without running it.
@@ -69,7 +72,13 @@ impl WebConnection {
     pub fn new(mut connection: Connection) -> Result<Self, Error> {
         let touched = Touched::listen(&mut connection)?;
         connection.progress_handler(LOOK_EVERY, Some(interrupted))?;
-        Ok(Self { connection: Rc::new(connection), touched, changed: BTreeSet::new() })
+        Ok(Self {
+            connection: Rc::new(connection),
+            touched,
+            changed: BTreeSet::new(),
+            outcomes: Vec::new(),
+            sets_at: 0,
+        })
     }
 
     /// The engine's connection.
@@ -119,6 +128,36 @@ impl WebConnection {
         let outcome = self.observed(sql, |connection| statement::run(connection, sql, &values))?;
         #[expect(clippy::cast_precision_loss, reason = "nobody changes 2^53 rows in one statement")]
         Ok(outcome.changes as f64)
+    }
+
+    /// Runs one statement for each set of parameters from the byte `at` on. If one fails, `setsAt` is where the next begins.
+    #[wasm_bindgen(js_name = runMany)]
+    pub fn run_many(&mut self, sql: &str, values: &[u8], at: usize) -> Result<(), JsValue> {
+        let (mut sets, mut done) = (Sets::new(values, at), Vec::new());
+        let answer = self.observed(sql, |connection| statement::run_many(connection, sql, &mut sets, &mut done));
+        self.sets_at = sets.at();
+        for outcome in done {
+            #[expect(clippy::cast_precision_loss, reason = "nobody changes 2^53 rows in one statement")]
+            let changes = outcome.changes as f64;
+            self.outcomes.extend_from_slice(&changes.to_le_bytes());
+            self.outcomes.extend_from_slice(&outcome.last_insert_rowid.to_le_bytes());
+        }
+        if answer.is_err() {
+            self.outcomes.extend_from_slice(&f64::NAN.to_le_bytes());
+            self.outcomes.extend_from_slice(&0_i64.to_le_bytes());
+        }
+        answer
+    }
+
+    /// Where the set of parameters begins that comes after the last one of `runMany`.
+    #[wasm_bindgen(js_name = setsAt)]
+    pub fn sets_at(&self) -> usize {
+        self.sets_at
+    }
+
+    /// What the runs of `runMany` did since this was last asked, in wire form.
+    pub fn outcomes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outcomes)
     }
 
     /// The rowid of the row that this connection inserted last.
@@ -172,6 +211,6 @@ impl WebConnection {
     }
 }
 
-fn read(values: &[u8]) -> Result<Parameters, JsValue> {
-    parameters(values).map_err(|_| thrown(&Error::new(ErrorCode::Unsupported, "malformed parameters".to_owned())))
+fn read(values: &[u8]) -> Result<Parameters<'_>, JsValue> {
+    parameters(values).map_err(|Malformed| thrown(&statement::malformed()))
 }

@@ -41,7 +41,7 @@ pub struct WebCursor {
 
 impl WebCursor {
     /// Starts a query.
-    pub(crate) fn open(connection: &Rc<Connection>, sql: &str, values: &Parameters) -> Result<Self, Error> {
+    pub(crate) fn open(connection: &Rc<Connection>, sql: &str, values: &Parameters<'_>) -> Result<Self, Error> {
         let mut prepared = Prepared::try_new(Rc::clone(connection), |connection| connection.prepare_cached(sql))?;
         let columns = prepared.with_dependent_mut(|_, statement| {
             statement::bind(statement, values, sql)?;
