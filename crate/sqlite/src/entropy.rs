@@ -1,6 +1,7 @@
 //! The system's random generator: of the operating system natively, of the browser in wasm.
 
 use coffer_store::Entropy;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The system's random generator.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,5 +11,80 @@ impl Entropy for SystemEntropy {
     fn fill(&mut self, out: &mut [u8]) {
         // A system without randomness cannot keep any secret; there is nothing sensible to go on with.
         getrandom::fill(out).expect("the system has a random generator");
+    }
+}
+
+const PIECE_BYTES: usize = 85 * 12; // Nonces
+
+/// A source that is asked for larger pieces than are needed at once: each record has a nonce, and where the source is outside of wasm,
+/// asking for twelve bytes costs more than they do.
+///
+/// I1  A byte is given out once, and is wiped then. Not for processes that fork: both would give out the rest of the piece.
+pub struct PiecedEntropy<E> {
+    source: E,
+    piece: Zeroizing<[u8; PIECE_BYTES]>,
+    used: usize,
+}
+
+impl<E: Entropy> PiecedEntropy<E> {
+    /// Nothing is asked for yet.
+    pub fn new(source: E) -> Self {
+        Self { source, piece: Zeroizing::new([0; PIECE_BYTES]), used: PIECE_BYTES }
+    }
+}
+
+impl<E: Entropy> Entropy for PiecedEntropy<E> {
+    fn fill(&mut self, out: &mut [u8]) {
+        if out.len() > PIECE_BYTES {
+            return self.source.fill(out);
+        }
+        if PIECE_BYTES - self.used < out.len() {
+            self.source.fill(&mut *self.piece);
+            self.used = 0;
+        }
+        let given = &mut self.piece[self.used..self.used + out.len()];
+        out.copy_from_slice(given);
+        given.zeroize(); // I1
+        self.used += out.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts up, so that every four bytes differ from any before.
+    struct Counter(u32);
+
+    impl Entropy for Counter {
+        fn fill(&mut self, out: &mut [u8]) {
+            for four in out.chunks_mut(4) {
+                self.0 += 1;
+                four.copy_from_slice(&self.0.to_be_bytes()[..four.len()]);
+            }
+        }
+    }
+
+    #[test]
+    fn no_byte_of_a_piece_is_given_twice_or_kept() {
+        let mut entropy = PiecedEntropy::new(Counter(0));
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let mut nonce = [0; 12];
+            entropy.fill(&mut nonce);
+            assert!(nonce.chunks(4).all(|four| seen.insert(four.to_vec())));
+            assert!(entropy.piece[..entropy.used].iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_piece_is_not_stretched() {
+        let mut entropy = PiecedEntropy::new(Counter(0));
+        entropy.fill(&mut [0; 12]);
+        let (mut most, mut more) = ([0; PIECE_BYTES], [0; PIECE_BYTES + 4]);
+        entropy.fill(&mut most);
+        entropy.fill(&mut more);
+        let mut seen = std::collections::HashSet::new();
+        assert!(most.chunks(4).chain(more.chunks(4)).all(|four| seen.insert(four.to_vec())));
     }
 }

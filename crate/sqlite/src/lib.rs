@@ -65,7 +65,7 @@ pub use chore::{Backup, Chore, ChoreResult, Progress};
 pub use coffer_store;
 pub use connection::Connection;
 pub use database::{Create, Database, DefaultStorage, OpenOptions, Upkeep, check_key};
-pub use entropy::SystemEntropy;
+pub use entropy::{PiecedEntropy, SystemEntropy};
 pub use error::{ERROR_CODES, Error, ErrorCode, Result};
 pub use figures::{Figure, MemoryStats, StorageInfo};
 pub use key::{Kdf, Key, PBKDF2_ROUNDS, SALT_BYTES};

@@ -5,7 +5,7 @@
 //! I2  Commits under `synchronous = NORMAL` are not flushed by themselves: the worker calls `flush` before it tells anybody
 //!     that they are there, once for as many as came together.
 
-use coffer_sqlite::{Connection, Database, Error, SystemEntropy, rusqlite};
+use coffer_sqlite::{Connection, Database, Error, PiecedEntropy, SystemEntropy, rusqlite};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
@@ -41,7 +41,7 @@ impl WebDatabase {
     fn open_on(name: &str, files: &Files, options: JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
         let options = Wanted::read(options)?.into_options(secret)?;
         let read_only = options.read_only;
-        let database = Database::on_storage(name, files.clone(), Box::new(SystemEntropy), options)?;
+        let database = Database::on_storage(name, files.clone(), Box::new(PiecedEntropy::new(SystemEntropy)), options)?;
         // Whatever is wrong with the files shows in a first connection, and the name must be free for the next attempt (I1).
         if let Err(error) = database.connect() {
             drop(database.close());
