@@ -3,15 +3,16 @@
 import * as os from 'node:os'
 import { launch } from '../../tests/browser/launch.mjs'
 import { serve } from '../../scripts/files.mjs'
+import { processorMs } from './cpu.mjs'
 import { workloads } from './work.js'
 
 export const peers = ['sahpool', 'sahpool-wal', 'sqljs']
 export const own = ['coffer-plain', 'coffer']
 
 /**
- * @param {{ contenders: string[], reps: number, size: 'full' | 'quick', wanted?: string[], views?: string[], seam?: boolean, start?: boolean, say?: (line: string) => void }} asked
+ * @param {{ contenders: string[], reps: number, size: 'full' | 'quick', wanted?: string[], views?: string[], seam?: boolean, start?: boolean, cpu?: boolean, say?: (line: string) => void }} asked
  */
-export async function measure({ contenders, reps, size, wanted = workloads.map(({ name }) => name), views = ['page', 'worker'], seam = true, start = true, say = () => undefined }) {
+export async function measure({ contenders, reps, size, wanted = workloads.map(({ name }) => name), views = ['page', 'worker'], seam = true, start = true, cpu = false, say = () => undefined }) {
   const sizes = Object.fromEntries(workloads.map((workload) => [workload.name, workload[size]]))
   const site = await serve('.')
   const { page, complaints, close } = await launch('chromium')
@@ -20,6 +21,7 @@ export async function measure({ contenders, reps, size, wanted = workloads.map((
     await page.waitForFunction(() => globalThis.bench !== undefined)
   }
   try {
+    if (cpu) await page.exposeFunction('processorMs', processorMs)
     await fresh()
     const browser = await page.evaluate(() => /Chrom\w*\/[\d.]+/.exec(navigator.userAgent)?.[0] ?? navigator.userAgent)
     const outcome = { machine: `${os.cpus().length} cores, ${os.cpus()[0]?.model ?? 'unknown'}, ${os.platform()}`, browser, date: new Date().toISOString().slice(0, 10), reps, sizes, versions: {}, views: {} }

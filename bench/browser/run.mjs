@@ -1,8 +1,9 @@
 // Coffer beside others in one browser: prints the tables, and writes bench/results/browser.json, its chart, and the figures of
 // docs/benchmarks.md. The package has to be built (cargo xtask bench does that).
 //
-//   node bench/browser/run.mjs [--quick] [--reps N] [--only WORKLOAD,...] [--contenders NAME,...] [--view page|worker] [--no-start] [--no-seam] [--keep]
+//   node bench/browser/run.mjs [--quick] [--reps N] [--only WORKLOAD,...] [--contenders NAME,...] [--view page|worker] [--no-start] [--no-seam] [--cpu] [--keep]
 //
+//   --cpu     processor time of page and worker instead of time (Linux): comparable on a busy machine, and blind for what waits for a disk
 //   --keep    leaves the recorded results as they are; so does everything that measures only a part
 
 import { spawnSync } from 'node:child_process'
@@ -35,14 +36,14 @@ await entry(async (args) => {
     args,
     options: {
       'quick': { type: 'boolean', default: false }, 'reps': { type: 'string' }, 'only': { type: 'string' }, 'contenders': { type: 'string' }, 'view': { type: 'string' },
-      'no-start': { type: 'boolean', default: false }, 'no-seam': { type: 'boolean', default: false }, 'keep': { type: 'boolean', default: false },
+      'no-start': { type: 'boolean', default: false }, 'no-seam': { type: 'boolean', default: false }, 'cpu': { type: 'boolean', default: false }, 'keep': { type: 'boolean', default: false },
     },
   })
   const contenders = values.contenders?.split(',') ?? [...peers, ...own]
   const unknown = contenders.filter((name) => ![...peers, ...own].includes(name))
   if (unknown.length > 0) throw new SetupError(`no contender ${unknown.join(', ')}: ${[...peers, ...own].join(', ')}`)
   if (contenders.some((name) => peers.includes(name))) installPeers()
-  const whole = !values.quick && values.only === undefined && values.contenders === undefined && values.view === undefined && !values['no-start'] && !values['no-seam']
+  const whole = !values.quick && values.only === undefined && values.contenders === undefined && values.view === undefined && !values.cpu && !values['no-start'] && !values['no-seam']
   const outcome = await measure({
     contenders,
     reps: Number(values.reps ?? (values.quick ? 1 : 7)),
@@ -51,6 +52,7 @@ await entry(async (args) => {
     ...(values.view !== undefined && { views: [values.view] }),
     start: !values['no-start'],
     seam: !values['no-seam'],
+    cpu: values.cpu,
     say: (line) => console.error(line),
   })
   console.log(markdown(outcome))

@@ -1,6 +1,6 @@
 // What it costs to cross from the page to the worker and back, apart from what SQLite and the files cost.
 
-import { connectPackage, connectRemote } from './page.js'
+import { connectPackage, connectRemote, timed } from './page.js'
 
 const wide = `
 create table wide(a integer primary key, b integer, c real, d text, e text, f text, g text, h text);
@@ -15,9 +15,8 @@ async function interleaved(reps, works) {
   // The first round is for the compilers.
   for (let rep = -1; rep < reps; rep += 1) {
     for (const [name, work] of Object.entries(works)) {
-      const start = performance.now()
-      await work()
-      if (rep >= 0) times[name].push(performance.now() - start)
+      const { ms } = await timed(work)
+      if (rep >= 0) times[name].push(ms)
     }
   }
   return times
