@@ -1,8 +1,9 @@
-// Takes the exports out of a wasm module that nobody calls, so that wasm-opt can drop the functions behind them.
+// Passes over a built wasm module: which of its exports stay, and what its imports and exports are called.
 //
-// rustc exports every `#[no_mangle]` function of every crate; C code calls some of them (allocators, shims) and JavaScript none.
+// rustc exports every `#[no_mangle]` function of every crate; C code calls some of them (allocators, shims) and JavaScript none. And
+// wasm-bindgen's names have hashes in them that no compressor makes smaller, once in the module and once in its glue.
 
-const EXPORTS = 7
+const [IMPORTS, EXPORTS, FUNCTION] = [2, 7, 0]
 
 function number(bytes, at) {
   let value = 0
@@ -19,28 +20,84 @@ function encoded(value) {
   return [...bytes, value]
 }
 
-/** The same module with only the exports that `wanted` approves of by name. @param {Uint8Array} module @param {(name: string) => boolean} wanted */
-export function withExports(module, wanted) {
+/** The text at `at`, and where it ends. */
+function text(bytes, at) {
+  const [length, start] = number(bytes, at)
+  return [Buffer.from(bytes.subarray(start, start + length)).toString(), start + length]
+}
+
+function named(name) {
+  return Buffer.concat([Buffer.from(encoded(Buffer.byteLength(name))), Buffer.from(name)])
+}
+
+/** The module with each section of these kinds made anew from its body. */
+function withSections(module, make) {
   const parts = [module.subarray(0, 8)]
   for (let at = 8; at < module.length; ) {
     const [length, start] = number(module, at + 1)
     const end = start + length
-    parts.push(module[at] === EXPORTS ? section(module.subarray(start, end), wanted) : module.subarray(at, end))
+    const body = make[module[at]]?.(module.subarray(start, end))
+    if (body === undefined) parts.push(module.subarray(at, end))
+    else parts.push(Buffer.from([module[at], ...encoded(body.length)]), body)
     at = end
   }
   return Buffer.concat(parts)
 }
 
-function section(bytes, wanted) {
+/** The entries of a section of imports or exports, each as `make` makes it anew of its names and what follows them; none if that is nothing. */
+function withEntries(bytes, namesOfEntry, make) {
   const kept = []
   let [count, at] = number(bytes, 0)
   for (; count > 0; count -= 1) {
-    const begin = at
-    const [length, name] = number(bytes, at)
-    // After the name: one byte for the kind, then the index.
-    at = number(bytes, name + length + 1)[1]
-    if (wanted(Buffer.from(bytes.subarray(name, name + length)).toString())) kept.push(bytes.subarray(begin, at))
+    const names = []
+    for (let left = namesOfEntry; left > 0; left -= 1) {
+      const [name, next] = text(bytes, at)
+      names.push(name)
+      at = next
+    }
+    if (namesOfEntry === 2 && bytes[at] !== FUNCTION) throw new Error(`the import ${names.join(' ')} is no function`)
+    // One byte for the kind, then the index.
+    const end = number(bytes, at + 1)[1]
+    const entry = make(names, bytes.subarray(at, end))
+    if (entry !== undefined) kept.push(entry)
+    at = end
   }
-  const body = Buffer.concat([Buffer.from(encoded(kept.length)), ...kept])
-  return Buffer.concat([Buffer.from([EXPORTS, ...encoded(body.length)]), body])
+  return Buffer.concat([Buffer.from(encoded(kept.length)), ...kept])
+}
+
+/** The same module with only the exports that `wanted` approves of by name. @param {Uint8Array} module @param {(name: string) => boolean} wanted */
+export function withExports(module, wanted) {
+  return withSections(module, { [EXPORTS]: (bytes) => withEntries(bytes, 1, ([name], rest) => (wanted(name) ? Buffer.concat([named(name), rest]) : undefined)) })
+}
+
+/** The same module with its functions' names, those it imports and those it exports, as `rename` gives them. @param {Uint8Array} module @param {(name: string) => string} rename */
+export function withNames(module, rename) {
+  return withSections(module, {
+    [IMPORTS]: (bytes) => withEntries(bytes, 2, ([from, name], rest) => Buffer.concat([named(from), named(rename(name)), rest])),
+    [EXPORTS]: (bytes) => withEntries(bytes, 1, ([name], rest) => Buffer.concat([named(rest[0] === FUNCTION ? rename(name) : name), rest])),
+  })
+}
+
+/**
+ * A module and its glue with short names between them. Names that start with the same letters as others would be found in them, so the glue
+ * is searched for whole words where wasm-bindgen puts them.
+ */
+export function shortened(module, glue) {
+  const short = new Map()
+  const renamed = withNames(module, (name) => {
+    if (!short.has(name)) short.set(name, `_${short.size.toString(36)}`)
+    return short.get(name)
+  })
+  const found = new Set()
+  const replaced = (name, form) => {
+    if (!short.has(name)) return undefined
+    found.add(name)
+    return form(short.get(name))
+  }
+  const text = glue
+    .replaceAll(/^( +)(\w+)(?=: function\()/gm, (whole, indent, name) => replaced(name, (to) => `${indent}${to}`) ?? whole)
+    .replaceAll(/\bwasm\.(\w+)/g, (whole, name) => replaced(name, (to) => `wasm.${to}`) ?? whole)
+  const missed = [...short.keys()].filter((name) => !found.has(name))
+  if (missed.length > 0) throw new Error(`the glue has no place for ${missed.join(', ')}: wasm-bindgen writes it in another form now`)
+  return { module: renamed, glue: text }
 }

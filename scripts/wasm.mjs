@@ -5,7 +5,7 @@
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { withExports } from './exports.mjs'
+import { shortened, withExports } from './exports.mjs'
 import { entry, must, root, targetDirectory, wasmEnvironment } from './rust.mjs'
 
 /** The features that Rust's wasm32 target and our +simd128 let the compiler use; wasm-opt refuses a module that uses one it was not told of. */
@@ -33,4 +33,7 @@ await entry(async (args) => {
   // Functions in the order of their names: what one generic function was made into for several types lies side by side then, where gzip
   // sees that it is nearly the same. It saves 3 % of the download (docs/decisions/0009).
   must(process.execPath, [path.join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), '-Oz', '--reorder-functions-by-name', '--strip-debug', '--strip-producers', ...features.map((name) => `--enable-${name}`), called, '-o', store], env)
+  const short = shortened(fs.readFileSync(store), glue)
+  fs.writeFileSync(store, short.module)
+  fs.writeFileSync(path.join(out, 'coffer_web.js'), short.glue)
 })

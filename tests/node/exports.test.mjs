@@ -1,8 +1,8 @@
-// The pass over a built wasm module that scripts/wasm.mjs makes before wasm-opt.
+// The passes over a built wasm module that scripts/wasm.mjs makes before and after wasm-opt.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { withExports } from '../../scripts/exports.mjs'
+import { shortened, withExports } from '../../scripts/exports.mjs'
 
 /** (module (memory 1) (func $a (result i32) (i32.const 7)) (export "memory" (memory 0)) (export NAME (func 0)) (export "b" (func 0))) */
 function sample(name) {
@@ -24,4 +24,29 @@ for (const name of ['a', 'x'.repeat(300)]) {
 
 test('a module whose exports are all wanted stays as it was', () => {
   assert.deepEqual(Uint8Array.from(withExports(sample('a'), () => true)), sample('a'))
+})
+
+/** (module (import "glue" "__wbg_seven_0123456789abcdef" (func (result i32))) (memory 1) (export "memory" (memory 0)) (export "chest_open" (func 0))) */
+function importing() {
+  const text = (word) => [word.length, ...Buffer.from(word)]
+  const section = (kind, body) => [kind, body.length, ...body]
+  const imported = [1, ...text('glue'), ...text('__wbg_seven_0123456789abcdef'), 0, 0]
+  const exported = [2, ...text('memory'), 2, 0, ...text('chest_open'), 0, 0]
+  return Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0, ...section(1, [1, 96, 0, 1, 127]), ...section(2, imported), ...section(5, [1, 0, 1]), ...section(7, exported)])
+}
+
+const glue = '        __wbg_seven_0123456789abcdef: function() {\n            return wasm.memory, 7;\n        },\n    wasm.chest_open();\n'
+
+test('a module and its glue agree on their short names', () => {
+  const made = shortened(importing(), glue)
+  const module = new WebAssembly.Module(made.module)
+  const [{ name: imported }] = WebAssembly.Module.imports(module)
+  const [, { name: exported }] = WebAssembly.Module.exports(module)
+  assert.equal(made.glue, glue.replace('__wbg_seven_0123456789abcdef', imported).replace('chest_open', exported))
+  assert.ok(imported.length <= 2 && exported.length <= 2 && imported !== exported)
+  assert.equal(new WebAssembly.Instance(module, { glue: { [imported]: () => 7 } }).exports[exported](), 7)
+})
+
+test('glue that does not name what the module does is refused', () => {
+  assert.throws(() => shortened(importing(), glue.replace('chest_open', 'chest_opens')), /no place for chest_open/)
 })

@@ -18,7 +18,6 @@ export function batch(connection: Connection, groups: readonly Sets[], goOn: boo
   const parts: Uint8Array[] = []
   const failures: { index: number; failure: Failure }[] = []
   let done = 0
-  let failed = false
   const take = (): void => {
     const part = connection.outcomes()
     parts.push(part)
@@ -33,11 +32,10 @@ export function batch(connection: Connection, groups: readonly Sets[], goOn: boo
         } catch (error) {
           take()
           const failure = encodeError(error)
+          // What ends the worker, and what is to be repeated, is none of the statement's failures.
+          if (failure.code === 'worker_lost' || failure.code === 'not_ready') throw error
           // A statement that fails undoes itself alone, unless it undid everything (`or rollback`, a full disk, an interrupt).
-          if (!goOn || connection.autocommit() || failure.code === 'worker_lost' || failure.code === 'not_ready') {
-            failed = true
-            throw error
-          }
+          if (!goOn || connection.autocommit()) throw decodeError({ ...failure, detail: { index: done - 1 } })
           failures.push({ index: done - 1, failure })
         }
       }
@@ -46,9 +44,7 @@ export function batch(connection: Connection, groups: readonly Sets[], goOn: boo
     return { outcomes: joined(parts), failures }
   } catch (error) {
     if (!connection.autocommit()) connection.exec(alone ? 'rollback' : 'rollback to coffer_batch; release coffer_batch')
-    const problem = encodeError(error)
-    if (problem.code === 'worker_lost' || !failed) throw error
-    throw decodeError({ ...problem, detail: { index: done - 1 } })
+    throw error
   }
 }
 
