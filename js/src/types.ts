@@ -1,5 +1,8 @@
 // The whole public surface of the package in one file. Types only; the classes that implement them are beside it.
 
+// `using` works on what is here, also where the user's own settings do not know the symbols yet.
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** What a column may hold on the way out. Integers that a number would round are bigints. */
 export type SqlValue = null | number | bigint | string | Uint8Array
 
