@@ -119,8 +119,14 @@ fn a_reader_that_never_leaves_pins_what_it_sees_and_nothing_written_after() {
         pinned_most = pinned_most.max(store.stats().pinned_files);
     }
     assert!(pinned_most <= 2, "{pinned_most} files pinned");
+    // It is reported for as long as it is there.
+    assert!(store.stats().pinned_files > 0);
     assert!(storage.list().unwrap().len() <= 16);
     let stored: usize = storage.list().unwrap().iter().map(|name| storage.bytes(name).unwrap().len()).sum();
     assert!(stored < 40 * 560 * 40, "{stored} bytes");
     assert!(reader.read(page(1), &mut [0; 512], &mut Scratch::default()).unwrap());
+    drop(reader);
+    put(&mut store, 1..=40, 200);
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    assert_eq!(store.stats().pinned_files, 0);
 }

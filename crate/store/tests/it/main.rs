@@ -12,3 +12,4 @@ mod support;
 mod vector;
 mod vectors;
 mod verbs;
+mod verify;
