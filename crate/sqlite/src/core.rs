@@ -238,7 +238,7 @@ where
         let how = Commit { time_ms: crate::ffi::now_ms(), ..Commit::default() };
         let commit = self.change_store(|store| store.commit(txn, how))?;
         if let Some(process) = &self.process {
-            process.announce()?;
+            process.announce();
         }
         self.wake_maintenance();
         Ok(commit)
@@ -268,11 +268,9 @@ where
         let Some(stale) = process.try_write()? else { return Ok(None) };
         let refreshed = if stale { self.refresh() } else { Ok(()) };
         let result = refreshed.and_then(|()| section());
-        let announced = process.announce();
+        process.announce();
         process.release_write();
-        let result = result?;
-        announced?;
-        Ok(Some(result))
+        result.map(Some)
     }
 
     /// As [`as_writer`](Self::as_writer), for what somebody asked for: another process's commit or upkeep is waited for, up to a limit.

@@ -119,24 +119,40 @@ pub fn map_file(file: &std::fs::File) -> std::io::Result<memmap2::Mmap> {
 
 /// Counts at the beginning of a file, as other processes change them.
 #[cfg(not(target_family = "wasm"))]
-pub struct SharedCounts(memmap2::MmapRaw);
+pub struct SharedCounts {
+    map: memmap2::MmapRaw,
+    writable: bool,
+}
 
 #[cfg(not(target_family = "wasm"))]
 impl SharedCounts {
-    /// Maps the first `count` numbers of a file that has them.
-    pub fn map(file: &std::fs::File, count: usize) -> std::io::Result<Self> {
-        memmap2::MmapOptions::new().len(8 * count).map_raw_read_only(file).map(Self)
+    /// Maps the first `count` numbers of a file that has them, to be changed if it was opened for that.
+    pub fn map(file: &std::fs::File, count: usize, writable: bool) -> std::io::Result<Self> {
+        let mut options = memmap2::MmapOptions::new();
+        let options = options.len(8 * count);
+        let map = if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
+        Ok(Self { map, writable })
     }
 
     /// The number at an index, as it is now.
     pub fn load(&self, index: usize) -> u64 {
-        assert!(8 * (index + 1) <= self.0.len(), "the number is mapped");
+        u64::from_le(self.at(index).load(Ordering::Acquire))
+    }
+
+    /// Puts a number at an index, for every process that maps the file or reads it. Nothing if it was mapped for reading.
+    pub fn store(&self, index: usize, count: u64) {
+        if self.writable {
+            self.at(index).store(count.to_le(), Ordering::Release);
+        }
+    }
+
+    fn at(&self, index: usize) -> &AtomicU64 {
+        assert!(8 * (index + 1) <= self.map.len(), "the number is mapped");
         #[expect(clippy::cast_ptr_alignment, reason = "a map begins at a page")]
-        let place = self.0.as_mut_ptr().cast::<u64>();
+        let place = self.map.as_mut_ptr().cast::<u64>();
         // SAFETY: the map is page-aligned, lives as long as `self` and holds the number, which was checked; the file is never
-        // cut, and others change it while we look, which is what an atomic is for. It is only read, as the map is.
-        let count = unsafe { AtomicU64::from_ptr(place.add(index)) };
-        u64::from_le(count.load(Ordering::Acquire))
+        // cut, and others change it while we look, which is what an atomic is for. Only `store` writes, where the map allows it.
+        unsafe { AtomicU64::from_ptr(place.add(index)) }
     }
 }
 

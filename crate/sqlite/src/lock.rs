@@ -25,7 +25,7 @@ pub trait ProcessLock: Portable {
     /// Lets other processes write.
     fn release_write(&self);
     /// Tells other processes that there is something new to read.
-    fn announce(&self) -> Result<(), DeviceError>;
+    fn announce(&self);
     /// What other processes have announced since [`ProcessLock::saw`], if anything.
     fn news(&self) -> Result<Option<u64>, DeviceError>;
     /// The news have been taken in.

@@ -353,7 +353,7 @@ where
         self.unflushed = synchronous == Synchronous::Off;
         trace::lock(&self.core.name, self.id, "committed");
         if let Some(process) = &self.core.process {
-            process.announce().map_err(|error| self.fault(Error::Device(error)))?;
+            process.announce();
         }
         if checkpoint {
             self.core.wake_maintenance();

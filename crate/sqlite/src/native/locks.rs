@@ -58,7 +58,8 @@ struct Open {
 /// Where the counts are.
 const BEGUN: usize = 0;
 const ANNOUNCED: usize = 1;
-const COUNTS_BYTES: u64 = 16;
+/// The counts, and what keeps their block.
+const WRITE_BYTES: u64 = 24;
 
 impl Open {
     fn new(storage: &FileStorage, reader: bool, make: bool) -> Result<Self, DeviceError> {
@@ -70,20 +71,21 @@ impl Open {
         // In this order: who finds the second has found a whole first.
         let write = open(WRITE)?;
         let fail = |error: io::Error| device_error(DeviceOp::Open, WRITE, 0, &error);
-        // Growing is harmless however many do it at once: the file is never cut.
-        if write.metadata().map_err(fail)?.len() < COUNTS_BYTES {
+        if write.metadata().map_err(fail)?.len() < WRITE_BYTES {
             if !make {
                 return Err(DeviceError::new(DeviceOp::Open, WRITE, 0, DeviceErrorKind::NotFound));
             }
-            write.set_len(COUNTS_BYTES).map_err(fail)?;
+            // Harmless however many do it at once, as nobody counts here. It gives the counts before it their block on the disk:
+            // where a map is written to and the disk has no room for it, the process is killed.
+            write.write_all_at(&[0; 8], WRITE_BYTES - 8).map_err(fail)?;
         }
-        let counts = SharedCounts::map(&write, 2).map_err(fail)?;
+        let counts = SharedCounts::map(&write, 2, !reader).map_err(fail)?;
         Ok(Self { write, files: open(FILES)?, counts })
     }
 
-    /// Whether the files have been removed (I4).
+    /// Whether the files have been removed (I4). The one that is looked at goes first.
     fn is_gone(&self) -> bool {
-        [&self.write, &self.files].iter().any(|file| file.metadata().is_ok_and(|metadata| metadata.nlink() == 0))
+        self.write.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 }
 
@@ -171,11 +173,10 @@ impl FileLocks {
     }
 
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
-    fn count_on(open: &Open, index: usize) -> Result<u64, DeviceError> {
-        let (count, place) = (open.counts.load(index).wrapping_add(1), 8 * index as u64);
-        let written = open.write.write_all_at(&count.to_le_bytes(), place);
-        written.map_err(|error| device_error(DeviceOp::Write, WRITE, place, &error))?;
-        Ok(count)
+    fn count_on(open: &Open, index: usize) -> u64 {
+        let count = open.counts.load(index).wrapping_add(1);
+        open.counts.store(index, count);
+        count
     }
 }
 
@@ -199,13 +200,7 @@ impl ProcessLock for FileLocks {
         if *holders == 0 {
             let Some(open) = self.lock_write()? else { return Ok(None) };
             let before = open.counts.load(BEGUN);
-            match Self::count_on(&open, BEGUN) {
-                Ok(now) => stale = self.begun.swap(now, Ordering::AcqRel) != before,
-                Err(error) => {
-                    drop(open.write.unlock());
-                    return Err(error);
-                }
-            }
+            stale = self.begun.swap(Self::count_on(&open, BEGUN), Ordering::AcqRel) != before;
         }
         *holders += 1;
         Ok(Some(stale))
@@ -221,11 +216,9 @@ impl ProcessLock for FileLocks {
         }
     }
 
-    fn announce(&self) -> Result<(), DeviceError> {
-        let Some(open) = self.known().filter(|_| !self.reader) else { return Ok(()) };
-        let count = Self::count_on(&open, ANNOUNCED)?;
-        self.seen.store(count, Ordering::Release);
-        Ok(())
+    fn announce(&self) {
+        let Some(open) = self.known().filter(|_| !self.reader) else { return };
+        self.seen.store(Self::count_on(&open, ANNOUNCED), Ordering::Release);
     }
 
     fn news(&self) -> Result<Option<u64>, DeviceError> {
@@ -281,7 +274,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = FileStorage::new(directory.path());
         let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
-        ours.announce().unwrap();
+        ours.announce();
         assert_eq!(ours.news().unwrap(), None);
         assert_eq!(theirs.news().unwrap(), Some(1));
         theirs.saw(1);
@@ -299,7 +292,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         let writer = FileLocks::open(&files).unwrap();
         writer.try_write().unwrap();
-        writer.announce().unwrap();
+        writer.announce();
         assert_eq!(reader.news().unwrap(), Some(1));
     }
 
