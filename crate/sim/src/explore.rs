@@ -41,6 +41,7 @@ pub fn canonical() -> Vec<Workload> {
         page_size: PageSize::new(page_size).unwrap_or(PageSize::MIN),
         segments_max: 2,
         log_bytes_kept: 4096,
+        log_ahead_bytes: 3000,
         ..Options::default()
     };
     let repeat = |operations: &[Operation], times: usize| operations.repeat(times);

@@ -65,7 +65,7 @@ pub struct OpenOptions {
     pub cipher: Cipher,
     /// A new database's page size. Default: 8192.
     pub page_size: PageSize,
-    /// A new database's codec for the log. Default: zstd at level 1.
+    /// A new database's codec for the log. Default: LZ4.
     pub hot: CodecChoice,
     /// A new database's codec for segments. Default: zstd at level 3.
     pub cold: CodecChoice,
@@ -86,6 +86,9 @@ pub struct OpenOptions {
     /// Bytes to read at once where one call for so many costs no more than one for a page. Default: 0, as many as are wanted
     /// unless a scan is noticed.
     pub cluster_bytes: u32,
+    /// A log file that has to grow, grows by up to this much more than is needed: a flush waits for the file system's note of each
+    /// growth. Default: 256 KiB; in memory, 0.
+    pub log_ahead_bytes: u32,
     /// What `storage_info` calls the place of the files of [`Database::on_storage`]. Default: `storage`.
     pub place: &'static str,
     /// How files are read. Default: by position.
@@ -113,6 +116,7 @@ impl Default for OpenOptions {
             threads: default_threads(),
             connection_cache_bytes: 16 << 20,
             cluster_bytes: 0,
+            log_ahead_bytes: 256 << 10,
             place: "storage",
             #[cfg(not(target_family = "wasm"))]
             backend: crate::native::Backend::default(),
@@ -164,7 +168,8 @@ impl Database {
     }
 
     /// Opens a new, empty database that lives in memory and dies with its last handle.
-    pub fn in_memory(options: OpenOptions) -> Result<Self> {
+    pub fn in_memory(mut options: OpenOptions) -> Result<Self> {
+        options.log_ahead_bytes = 0;
         let storage = crate::native::NativeStorage::Memory(MemStorage::new());
         Self::on_storage(&memory_name(), storage, Box::new(SystemEntropy), options)
     }
@@ -173,7 +178,8 @@ impl Database {
 #[cfg(target_family = "wasm")]
 impl Database {
     /// Opens a new, empty database that lives in memory and dies with its last handle.
-    pub fn in_memory(options: OpenOptions) -> Result<Self> {
+    pub fn in_memory(mut options: OpenOptions) -> Result<Self> {
+        options.log_ahead_bytes = 0;
         Self::on_storage(&memory_name(), MemStorage::new(), Box::new(SystemEntropy), options)
     }
 }
@@ -220,6 +226,7 @@ where
             read_only: options.read_only,
             verify_on_read: options.verify_on_read,
             base: at.base.clone(),
+            log_ahead_bytes: options.log_ahead_bytes.into(),
             ..coffer_store::Options::default()
         };
         // Recovery may drop an unfinished tail and begin a root: not while another process is writing one.

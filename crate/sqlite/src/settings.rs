@@ -75,5 +75,6 @@ impl Settings {
     }
 }
 
-/// A log that is used again keeps this much of its space, whatever it once grew to.
-const LOG_BYTES_KEPT: u64 = 64 << 20;
+/// A log that is used again keeps this much of its space, whatever it once grew to. In a browser space is a quota, and two logs
+/// of a small database could take more of it than the database does.
+const LOG_BYTES_KEPT: u64 = if cfg!(target_family = "wasm") { 4 << 20 } else { 64 << 20 };

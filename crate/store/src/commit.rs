@@ -126,7 +126,7 @@ impl<S: Storage> Store<S> {
         if self.manifest_device.is_none() {
             self.write_manifest(Ok)?;
         }
-        let (number, device) = self.take_spare()?;
+        let (number, device, file_bytes) = self.take_spare()?;
         // FORMAT: nonce-2
         let mut salt = Salt::default();
         self.entropy.fill(&mut salt.0);
@@ -143,12 +143,13 @@ impl<S: Storage> Store<S> {
         };
         let file = Arc::new(log_file(number, device, &header, self.keys.as_ref())?);
         let slot = self.insert_file(Arc::clone(&file));
-        self.log = Some(Log::new(number, file, slot, header));
+        self.log = Some(Log::new(number, file, slot, header, file_bytes));
         self.log_next = self.log_next.next();
         Ok(())
     }
 
-    fn take_spare(&mut self) -> Result<(LogNumber, S::Device)> {
+    /// A file for a log, and how long it is.
+    fn take_spare(&mut self) -> Result<(LogNumber, S::Device, u64)> {
         self.recycle();
         if !self.spares.is_empty() {
             self.confirm_root()?;
@@ -156,10 +157,11 @@ impl<S: Storage> Store<S> {
         // One that was found at the opening may still be read by another process.
         let free = self.spares.iter().rposition(|spare| !self.storage.is_pinned(&spare.number.name()));
         if let Some(spare) = free.map(|place| self.spares.remove(place)) {
-            if spare.file_bytes > self.options.log_bytes_kept {
-                spare.device.truncate(self.options.log_bytes_kept)?;
+            let kept = self.options.log_bytes_kept;
+            if spare.file_bytes > kept {
+                spare.device.truncate(kept)?;
             }
-            return Ok((spare.number, spare.device));
+            return Ok((spare.number, spare.device, spare.file_bytes.min(kept)));
         }
         let number = self.free_log_number();
         let name = number.name();
@@ -169,7 +171,7 @@ impl<S: Storage> Store<S> {
             other => other?,
         };
         self.names_changed = true;
-        Ok((number, device))
+        Ok((number, device, 0))
     }
 
     /// The files that the next commits and the next job may create, for a shell that has to make them beforehand because its
@@ -209,17 +211,29 @@ impl<S: Storage> Store<S> {
         assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, out: &mut self.buffer });
     }
 
-    /// Writes the buffer in one call. If the disk is full the log is cut off at `keep`.
+    /// Writes the buffer in one call, with zeros behind it if the file grows. If the disk is full the log is cut off at `keep`.
     fn write_log(&mut self, run_at: u64, keep: u64) -> Result<()> {
         let Some(log) = &mut self.log else { return Err(Error::Poisoned) };
         let at = if log.begun { run_at } else { 0 };
         debug_assert!(log.begun || run_at == LOG_DATA_START as u64);
         self.counters.writes += 1;
-        match log.file.device.write_at(at, &self.buffer) {
+        let len = self.buffer.len();
+        let end = at + len as u64;
+        if end > log.file_bytes {
+            self.buffer.resize(len + room_ahead(end, self.options.log_ahead_bytes), 0);
+        }
+        let mut written = log.file.device.write_at(at, &self.buffer);
+        if self.buffer.len() > len && matches!(&written, Err(error) if error.kind == DeviceErrorKind::NoSpace) {
+            // There may be room enough for what counts. The bytes are the same, so no nonce is used for others.
+            self.buffer.truncate(len);
+            written = log.file.device.write_at(at, &self.buffer);
+        }
+        match written {
             Ok(()) => {
                 log.begun = true;
-                self.counters.log_bytes += self.buffer.len() as u64;
-                self.counters_unsaved.log_bytes += self.buffer.len() as u64;
+                log.file_bytes = log.file_bytes.max(at + self.buffer.len() as u64);
+                self.counters.log_bytes += len as u64;
+                self.counters_unsaved.log_bytes += len as u64;
                 self.shrink_buffer();
                 Ok(())
             }
@@ -228,6 +242,7 @@ impl<S: Storage> Store<S> {
                 // well: it may have stored everything. Without the flush a header could come back, of a log that is begun
                 // elsewhere by then. Nothing committed is touched, so the store stays usable.
                 let end = if log.begun { keep } else { 0 };
+                log.file_bytes = end;
                 if log.file.device.truncate(end).and_then(|()| log.file.device.flush()).is_err() {
                     self.poisoned = true;
                 }
@@ -298,4 +313,16 @@ impl<S: Storage> Store<S> {
         self.counters.commits += 1;
         self.view.commit
     }
+}
+
+/// How many zeros to write behind a run that makes a log file grow to `end`. A file system has to note each growth down before a
+/// flush returns, which takes as long again as the flush; in bytes that are there already, it has not. As many as the file has,
+/// so that a small log stays small, up to `most`; to the end of a block.
+fn room_ahead(end: u64, most: u64) -> usize {
+    const BLOCK: u64 = 4096;
+    if most == 0 {
+        return 0;
+    }
+    let grown = (end + end.min(most)).next_multiple_of(BLOCK);
+    usize::try_from(grown - end).unwrap_or(0)
 }

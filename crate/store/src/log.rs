@@ -67,6 +67,8 @@ pub(crate) struct Log<D> {
     pub begun: bool,
     /// Where the next run goes.
     pub end: u64,
+    /// How long the file is, as far as we know: behind `end` is what an earlier life left, or zeros.
+    pub file_bytes: u64,
     pub frames: Vec<FrameRef>,
     pub commits: Vec<CommitInfo>,
     pub head: CommitId,
@@ -75,8 +77,8 @@ pub(crate) struct Log<D> {
 }
 
 impl<D> Log<D> {
-    /// A log with nothing in it yet.
-    pub fn new(number: LogNumber, file: Arc<OpenFile<D>>, slot: FileSlot, header: LogHeader) -> Self {
+    /// A log with nothing in it yet, in a file of some length.
+    pub fn new(number: LogNumber, file: Arc<OpenFile<D>>, slot: FileSlot, header: LogHeader, file_bytes: u64) -> Self {
         Self {
             number,
             file,
@@ -84,6 +86,7 @@ impl<D> Log<D> {
             header,
             begun: false,
             end: LOG_DATA_START as u64,
+            file_bytes,
             frames: Vec::new(),
             commits: Vec::new(),
             head: header.base,

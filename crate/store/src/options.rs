@@ -15,7 +15,7 @@ use crate::keys::SlotKind;
 pub struct Options {
     /// The size of every page. Default 8192.
     pub page_size: PageSize,
-    /// How frames of the log are compressed: often, so fast. Default zstd at level 1.
+    /// How frames of the log are compressed: often, so fast. Default LZ4.
     pub hot: CodecChoice,
     /// How segments are compressed: once, so well. Default zstd at level 3.
     pub cold: CodecChoice,
@@ -31,6 +31,9 @@ pub struct Options {
     pub log_bytes_max: u64,
     /// A log that is used again is first cut to this length. Default 64 MiB.
     pub log_bytes_kept: u64,
+    /// A log file that has to grow, grows by up to this much more than is needed, so that the next commits are written into bytes
+    /// that are there. Default 0: for storage whose flush takes no longer when a file grew.
+    pub log_ahead_bytes: u64,
     /// Segments at most before they are merged. Default 10, which with logs and manifest keeps 16 files open.
     pub segments_max: usize,
     /// Merge everything when dead bytes pass this share of the live ones, in percent. Default 100.
@@ -45,7 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             page_size: PageSize::DEFAULT,
-            hot: CodecChoice::best_available(Codec::Zstd, 1),
+            hot: CodecChoice::best_available(Codec::Lz4, 0),
             cold: CodecChoice::best_available(Codec::Zstd, 3),
             dictionary: None,
             read_only: false,
@@ -53,6 +56,7 @@ impl Default for Options {
             checkpoint_pages: 1000,
             log_bytes_max: 1 << 30,
             log_bytes_kept: 64 << 20,
+            log_ahead_bytes: 0,
             segments_max: 10,
             dead_percent_max: 100,
             spill_bytes: 16 << 20,

@@ -98,6 +98,8 @@ impl Wanted {
             cold,
             connection_cache_bytes: self.cache_bytes.map_or(default.connection_cache_bytes, whole),
             cluster_bytes: self.cluster_bytes,
+            // The other backends keep files in memory, where growing costs nothing.
+            log_ahead_bytes: if self.backend == "opfs" { default.log_ahead_bytes } else { 0 },
             dictionary: self.dictionary.map(|bytes| bytes.0.to_vec()),
             place: match self.backend.as_str() {
                 "opfs" => "opfs",

@@ -146,7 +146,7 @@ pub(super) fn load_logs<S: Storage>(
         }
         let file = Arc::new(log_file(candidate.number, candidate.device, &header, keys)?);
         let slot = files.insert(Arc::clone(&file));
-        let mut log = Log::new(candidate.number, file, slot, header);
+        let mut log = Log::new(candidate.number, file, slot, header, candidate.file_bytes);
         log.begun = true;
         let Replayed { promised, bytes_dropped } = replay(&mut log, candidate.file_bytes, loaded)?;
         loaded.flushed = loaded.flushed.max(promised);

@@ -21,9 +21,10 @@ impl<S: Storage> Store<S> {
             return Ok(());
         }
         self.clear_outlived()?;
-        let Some(log) = &self.log else { return Ok(()) };
+        let Some(log) = &mut self.log else { return Ok(()) };
         if recovered.bytes_dropped > 0 {
             log.file.device.truncate(log.end)?;
+            log.file_bytes = log.end;
         }
         if self.flushed < self.view.commit || recovered.bytes_dropped > 0 {
             // The process before may have seen a flush fail. A system that then takes the bytes for clean shows them until

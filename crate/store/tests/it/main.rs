@@ -1,5 +1,6 @@
 //! The engine from outside, in one binary.
 
+mod ahead;
 mod amplification;
 mod basics;
 mod elsewhere;

@@ -11,21 +11,21 @@ use crate::support::{Seeded, content, create, open, page, put, slot_key, small};
 
 /// A disk that is full for the next write to a file whose name begins so.
 #[derive(Clone, Default)]
-struct Filling {
-    files: MemStorage,
+pub(crate) struct Filling {
+    pub(crate) files: MemStorage,
     full_for: Arc<Mutex<Option<&'static str>>>,
     /// Read by another process.
     pinned: Option<&'static str>,
 }
 
-struct FillingDevice {
+pub(crate) struct FillingDevice {
     name: String,
     device: MemDevice,
     full_for: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Filling {
-    fn fill(&self, name: &'static str) {
+    pub(crate) fn fill(&self, name: &'static str) {
         *self.full_for.lock().unwrap() = Some(name);
     }
 }
@@ -78,7 +78,7 @@ impl Device for FillingDevice {
     }
 }
 
-fn create_filling(disk: &Filling, key: Option<u8>) -> Store<Filling> {
+pub(crate) fn create_filling(disk: &Filling, key: Option<u8>) -> Store<Filling> {
     let key = key.map(slot_key);
     let new_key =
         key.as_ref().map(|key| NewKey { cipher: Cipher::Aes256Gcm, kind: SlotKind::Raw, parameters: Vec::new(), key });
