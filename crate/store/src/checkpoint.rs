@@ -509,6 +509,11 @@ impl Keep {
         commit >= self.floor || self.pins.binary_search(&commit).is_ok()
     }
 
+    /// The newest that is kept, if any is: where every commit is kept, that is any there will be.
+    pub fn newest(&self) -> Option<CommitId> {
+        if self.floor == CommitId(u64::MAX) { self.pins.last().copied() } else { Some(CommitId(u64::MAX)) }
+    }
+
     pub fn any(&self) -> bool {
         self.floor != CommitId(u64::MAX) || !self.pins.is_empty()
     }

@@ -3,7 +3,9 @@
 //! C1  Only neighbours in the order of commits are merged, so each page's newest version stays in the newest segment that has
 //!     one, whatever is merged when.
 //! C2  The number of segments is bounded by the cheapest merge that makes one fewer; dead bytes by merging all when they pass
-//!     a share of the live ones. Both are figures in `Options`, and the write amplification that follows is measured.
+//!     a share of the others. Both are figures in `Options`, and the write amplification that follows is measured.
+//! C3  What a kept commit shows is not dead, by the very rule by which a merge drops versions: no merge is done for what it
+//!     would write again.
 
 use alloc::vec::Vec;
 
@@ -17,7 +19,7 @@ use crate::job::{Inline, Job, Source, Workers};
 use crate::location::{FileSlot, Location};
 use crate::recover::read_contents;
 use crate::segment::read_header;
-use crate::store::Store;
+use crate::store::{Kept, Segment, Store, record_bytes};
 
 /// Which segments to rewrite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,10 @@ impl<S: Storage> Store<S> {
             return Ok(None);
         }
         let chosen = match compaction {
-            Compaction::Auto => self.choose(),
+            Compaction::Auto => {
+                self.count_kept()?;
+                self.choose()
+            }
             Compaction::All => (self.segments.len() > 1 || self.dead_bytes() > 0).then_some(0..self.segments.len()),
             Compaction::Stale => self.stale(),
         };
@@ -112,15 +117,50 @@ impl<S: Storage> Store<S> {
         self.segments.iter().map(|segment| segment.live.bytes).sum()
     }
 
+    fn kept_bytes(&self) -> u64 {
+        self.segments.iter().map(Segment::kept_bytes).sum()
+    }
+
+    fn dead_bytes_max(&self) -> u64 {
+        let needed = self.live_bytes() + self.kept_bytes();
+        (needed / 100).saturating_mul(u64::from(self.options.dead_percent_max)).max(DEAD_BYTES_MIN)
+    }
+
+    /// Counts what kept commits need of each segment, once it matters: it takes a look into indexes.
+    fn count_kept(&mut self) -> Result<()> {
+        let keep = self.keep();
+        let Some(newest) = keep.newest() else { return Ok(()) };
+        for index in 0..self.segments.len() {
+            if self.dead_bytes() <= self.dead_bytes_max() + self.kept_bytes() {
+                break;
+            }
+            let Some(segment) = self.segments.get(index).filter(|segment| segment.kept.is_none()) else { continue };
+            let Some(file) = self.view.files.get(segment.slot) else { continue };
+            let header = read_header(&file.device, &file.name)?;
+            let contents = read_contents(file, &header, &segment.entry)?;
+            let mut bytes = 0;
+            let mut entries = contents.entries.iter().peekable();
+            while let Some(entry) = entries.next() {
+                let location = Location::new(segment.slot, entry.offset, entry.body_bytes, entry.commit);
+                let next = entries.peek().filter(|next| next.page == entry.page).map(|next| next.commit);
+                if self.view.location(entry.page) != Some(location) && keep.shows(entry.commit, next) {
+                    bytes += record_bytes(location);
+                }
+            }
+            if let Some(segment) = self.segments.get_mut(index) {
+                segment.kept = Some(Kept { bytes, newest });
+            }
+        }
+        Ok(())
+    }
+
     /// Which neighbours to merge, by C2.
     fn choose(&self) -> Option<core::ops::Range<usize>> {
         if let Some(outlived) = self.outlived() {
             return Some(outlived);
         }
-        let (live, dead) = (self.live_bytes(), self.dead_bytes());
-        let dead_max = (live / 100).saturating_mul(u64::from(self.options.dead_percent_max)).max(DEAD_BYTES_MIN);
-        let keeps_history = self.keep().any();
-        if dead > dead_max && !keeps_history && self.commits_fit(&(0..self.segments.len())) {
+        let dead = self.dead_bytes().saturating_sub(self.kept_bytes());
+        if dead > self.dead_bytes_max() && self.commits_fit(&(0..self.segments.len())) {
             return Some(0..self.segments.len());
         }
         if self.segments.len() <= self.options.segments_max.max(1) {
@@ -133,7 +173,8 @@ impl<S: Storage> Store<S> {
     ///
     /// FORMAT: write-6
     fn cheapest_run(&self) -> Option<core::ops::Range<usize>> {
-        let cost: Vec<u64> = self.segments.iter().map(|segment| segment.live.bytes + MERGE_BYTES_FIXED).collect();
+        let needed = |segment: &Segment| segment.live.bytes + segment.kept_bytes();
+        let cost: Vec<u64> = self.segments.iter().map(|segment| needed(segment) + MERGE_BYTES_FIXED).collect();
         let mut best: Option<(u64, core::ops::Range<usize>)> = None;
         for start in 0..cost.len() {
             let mut bytes = 0u64;
@@ -175,8 +216,7 @@ impl<S: Storage> Store<S> {
 
     fn stale(&self) -> Option<core::ops::Range<usize>> {
         let epoch = self.target_epoch();
-        let stale =
-            |segment: &crate::store::Segment| segment.entry.epoch != epoch || segment.entry.id < self.rewrite_before;
+        let stale = |segment: &Segment| segment.entry.epoch != epoch || segment.entry.id < self.rewrite_before;
         self.segments.iter().position(stale).map(|index| index..index + 1)
     }
 

@@ -9,6 +9,7 @@ use crate::device::Storage;
 use crate::error::{Error, Limit, Result};
 use crate::format::commits::CommitInfo;
 use crate::format::layout::PINS_MAX;
+use crate::format::manifest::Manifest;
 use crate::ids::{CommitId, PageCount};
 use crate::location::Location;
 use crate::recover::{overlay, read_contents};
@@ -24,7 +25,7 @@ impl<S: Storage> Store<S> {
             return self.confirm_answer();
         }
         let floor = self.view.commit;
-        self.write_manifest(|mut manifest| {
+        self.keep_otherwise(|mut manifest| {
             manifest.archive = archive;
             manifest.history_floor = if archive { floor } else { CommitId::ZERO };
             Ok(manifest)
@@ -34,7 +35,7 @@ impl<S: Storage> Store<S> {
     /// Lets go of every commit before this one, except single ones that are kept.
     pub fn trim_history(&mut self, before: CommitId) -> Result<()> {
         let head = self.view.commit;
-        self.write_manifest(|mut manifest| {
+        self.keep_otherwise(|mut manifest| {
             manifest.history_floor = manifest.history_floor.max(before.min(head));
             Ok(manifest)
         })
@@ -45,7 +46,7 @@ impl<S: Storage> Store<S> {
         if commit != self.view.commit && !self.keep().keeps(commit) {
             return Err(Error::NoSuchCommit { commit });
         }
-        self.write_manifest(|mut manifest| {
+        self.keep_otherwise(|mut manifest| {
             if let Err(place) = manifest.pins.binary_search(&commit) {
                 if manifest.pins.len() >= PINS_MAX {
                     return Err(Limit::KeptCommits.into());
@@ -58,10 +59,19 @@ impl<S: Storage> Store<S> {
 
     /// Lets go of a commit that was kept.
     pub fn release_commit(&mut self, commit: CommitId) -> Result<()> {
-        self.write_manifest(|mut manifest| {
+        self.keep_otherwise(|mut manifest| {
             manifest.pins.retain(|pin| *pin != commit);
             Ok(manifest)
         })
+    }
+
+    /// Changes which commits are kept, and forgets what those before needed.
+    fn keep_otherwise(&mut self, change: impl FnOnce(Manifest) -> Result<Manifest>) -> Result<()> {
+        self.write_manifest(change)?;
+        for segment in &mut self.segments {
+            segment.kept = None;
+        }
+        Ok(())
     }
 
     /// The commits that can be read, oldest first, as far as something is known of them.

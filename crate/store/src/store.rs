@@ -119,12 +119,28 @@ pub(crate) struct Segment {
     /// What its page records take, live and dead.
     pub record_bytes: u64,
     pub live: Live,
+    /// What kept commits need of the rest; `None` until somebody asks.
+    pub kept: Option<Kept>,
 }
 
 impl Segment {
     pub fn new(entry: SegmentEntry, slot: FileSlot, record_bytes: u64, contents: crate::recover::Contents) -> Self {
         let (chain, page_count) = contents.seal.map_or_else(Default::default, |seal| (seal.chain, seal.page_count));
-        Self { entry, slot, commits: contents.commits, chain, page_count, record_bytes, live: Live::default() }
+        Self {
+            entry,
+            slot,
+            commits: contents.commits,
+            chain,
+            page_count,
+            record_bytes,
+            live: Live::default(),
+            kept: None,
+        }
+    }
+
+    /// Bytes that only kept commits need, as far as they were counted.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept.map_or(0, |kept| kept.bytes)
     }
 }
 
@@ -133,6 +149,14 @@ impl Segment {
 pub(crate) struct Live {
     pub records: u64,
     pub bytes: u64,
+}
+
+/// How much of a segment kept commits show and the newest state does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub bytes: u64,
+    /// The newest commit that is kept: it or an older one shows every version up to here that the next commit replaces.
+    pub newest: CommitId,
 }
 
 /// What was done since the store was opened.
@@ -312,22 +336,25 @@ impl<'a> LiveTally<'a> {
         Self { segments, by_slot }
     }
 
-    fn live(&mut self, location: Location) -> Option<&mut Live> {
+    fn segment(&mut self, location: Location) -> Option<&mut Segment> {
         let &index = self.by_slot.get(&location.file())?;
-        Some(&mut self.segments.get_mut(index)?.live)
+        self.segments.get_mut(index)
     }
 
     pub fn add(&mut self, location: Location) {
-        if let Some(live) = self.live(location) {
+        if let Some(Segment { live, .. }) = self.segment(location) {
             live.records += 1;
             live.bytes += record_bytes(location);
         }
     }
 
     pub fn remove(&mut self, location: Location) {
-        if let Some(live) = self.live(location) {
+        if let Some(Segment { live, kept, .. }) = self.segment(location) {
             live.records = live.records.saturating_sub(1);
             live.bytes = live.bytes.saturating_sub(record_bytes(location));
+            if let Some(kept) = kept.as_mut().filter(|kept| location.commit() <= kept.newest) {
+                kept.bytes += record_bytes(location);
+            }
         }
     }
 }

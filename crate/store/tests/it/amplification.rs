@@ -130,3 +130,60 @@ fn a_reader_that_never_leaves_pins_what_it_sees_and_nothing_written_after() {
     store.checkpoint(&coffer_store::Inline, 1).unwrap();
     assert_eq!(store.stats().pinned_files, 0);
 }
+
+#[test]
+fn a_kept_commit_costs_what_it_shows_and_not_all_that_was_ever_written_after_it() {
+    const PAGES: u32 = 4000;
+    let content = [7u8; 512];
+    // What is written over and over, everything or a few pages of it, through logs that are short or hold as much.
+    for (hot, log_pages) in [(PAGES, PAGES / 20), (PAGES, PAGES), (PAGES / 20, PAGES / 20)] {
+        let storage = MemStorage::new();
+        let mut store = create(&storage, plain(log_pages), None);
+        for first in (1..=PAGES).step_by(20) {
+            put(&mut store, first..first + 20, 1);
+        }
+        store.checkpoint(&coffer_store::Inline, 1).unwrap();
+        let whole = store.stats().stored_bytes;
+        store.keep_commit(store.head()).unwrap();
+        let before = store.stats().counters;
+        let mut random = Random(9);
+        let mut stored_most = 0;
+        let mut rounds = |store: &mut Store<MemStorage>, count: u32| {
+            stored_most = 0;
+            for _ in 0..count * hot / 4 {
+                let mut txn = store.begin();
+                for _ in 0..4 {
+                    txn.write(page(1 + random.below(hot)), &content).unwrap();
+                }
+                store.commit(txn, Commit::default()).unwrap();
+                maintain_until_idle(store);
+                stored_most = stored_most.max(store.stats().stored_bytes);
+            }
+            stored_most
+        };
+        let early = rounds(&mut store, 10);
+        let later = rounds(&mut store, 30);
+        let after = store.stats().counters;
+        let logged = after.log_bytes - before.log_bytes;
+        let amplification = (logged + after.segment_bytes - before.segment_bytes) as f64 / logged as f64;
+        println!(
+            "{hot} of {PAGES}, log {log_pages}: {whole} bytes, then at most {early}, {later}; written {amplification:.2} times"
+        );
+        // The newest state and what the kept commit shows besides, once more as much that is dead, and logs.
+        let needed = whole + u64::from(hot) * 560;
+        let logs = 2 * u64::from(log_pages) * 560;
+        assert!(later < 2 * needed + logs + (1 << 20), "{later} bytes where {needed} are needed");
+        assert!(amplification < 6.0, "{amplification}");
+
+        // Both are there, and letting go of one gives its room back.
+        let kept = store.kept_commits()[0].commit;
+        let mut out = [0; 512];
+        assert!(store.snapshot_at(kept).unwrap().read(page(1), &mut out, &mut Scratch::default()).unwrap());
+        assert_ne!(out, content);
+        store.release_commit(kept).unwrap();
+        let released = rounds(&mut store, 1 + 8 * PAGES / hot / 20);
+        println!("released: {released}");
+        store.compact(coffer_store::Compaction::Auto, &coffer_store::Inline, 1).unwrap();
+        assert!(store.stats().stored_bytes < 2 * whole + (1 << 20), "{:?}", store.stats());
+    }
+}
