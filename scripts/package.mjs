@@ -59,6 +59,8 @@ const glue = {
       const contents = fs.readFileSync(path, 'utf8')
         .replaceAll(/^if \(Symbol\.dispose\).*$/gm, '')
         .replaceAll(/\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: /g, '')
+        // Only for messages about what should not be.
+        .replace(/^function debugString\(val\) \{$.*?^\}$/ms, 'function debugString(val) {\n  return String(val)\n}')
         .replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{$.*?^\}$/ms, '')
       return { contents, loader: 'js' }
     })

@@ -39,7 +39,12 @@ export async function carry(channel: Channel, call: ChoreCall, options: ChoreOpt
 async function once(channel: Channel, call: ChoreCall, { signal, onProgress, transaction, take }: ChoreOptions): Promise<ChoreState> {
   signal?.throwIfAborted()
   const chore = (await ask(channel, { do: 'begin', chore: call }, transaction)) as number
-  const step = (): Promise<ChoreState> => ask(channel, { do: 'step', chore }, transaction) as Promise<ChoreState>
+  const step = (): Promise<ChoreState> => {
+    const coming = ask(channel, { do: 'step', chore }, transaction) as Promise<ChoreState>
+    // Nobody waits for it if the whole is given up first.
+    coming.catch(() => undefined)
+    return coming
+  }
   try {
     let coming = step()
     for (;;) {
@@ -47,9 +52,9 @@ async function once(channel: Channel, call: ChoreCall, { signal, onProgress, tra
       const state = await coming
       // The next is made while this one is used.
       if (state.waiting) await new Promise((resolve) => setTimeout(resolve, pauseMs))
-      if (!state.finished) (coming = step()).catch(() => undefined)
+      if (!state.finished) coming = step()
       if (state.output !== undefined) await take?.(state.output)
-      onProgress?.(progressOf(state))
+      if (!state.waiting || state.total > 0) onProgress?.(progressOf(state))
       if (state.finished) return state
     }
   } finally {

@@ -9,6 +9,7 @@ import { backupPart, kit } from './kit.js'
 import { Live } from './live.js'
 import type { News } from './protocol.js'
 import { WorkerQueries } from './queries.js'
+import { one } from './rows.js'
 import { WorkerKeys } from './slots.js'
 import { transact } from './transaction.js'
 import type {
@@ -25,7 +26,7 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   readonly keys: WorkerKeys
   readonly #channel: Channel
   readonly #live: Live
-  readonly #listeners: Listeners = { commit: new Set(), error: new Set(), leader: new Set(), close: new Set() }
+  readonly #listeners: Listeners = { commit: new Set(), checkpoint: new Set(), error: new Set(), leader: new Set(), close: new Set() }
   readonly #options: Pick<OpenOptions, 'kdf'>
   #closing: Promise<void> | undefined
 
@@ -163,6 +164,8 @@ export class WorkerDatabase extends WorkerQueries implements Database {
         return this.#live.take(news)
       case 'commit':
         return this.#emit('commit', { tables: news.tables })
+      case 'checkpoint':
+        return this.#emit('checkpoint', { commit: news.commit })
       case 'error':
         return this.#emit('error', decodeError(news.failure))
       case 'joined':
@@ -195,10 +198,4 @@ export class WorkerDatabase extends WorkerQueries implements Database {
       }
     }
   }
-}
-
-/** The row that such a table always has. */
-function one<T>(row: T | undefined): T {
-  if (row === undefined) throw new CofferError('sqlite', 'the figures are missing')
-  return row
 }

@@ -49,6 +49,8 @@ export async function openDatabase(opening: Opening, report: (error: unknown) =>
     },
     define: (verb) => verbs.define(verb),
     head: () => database.head(),
+    folded: () => database.folded(),
+    onUpkeep: (listener) => keeper.onUpkeep(listener),
     find: ([high, low], request) => database.findRequest(high, low, request),
     verb: (verb, owner, replaced) => verbs.answer(verb, owner, replaced),
     leave: (owner) => verbs.leave(owner),

@@ -3,6 +3,7 @@
 import { Channel } from './channel.js'
 import { WorkerDatabase } from './database.js'
 import { CofferError, decodeError } from './error.js'
+import { compressionOf } from './form.js'
 import type { FromWorker, Opening, ToWorker } from './protocol.js'
 import { plainOf, plainOfNew } from './keys.js'
 import type { Database, OpenOptions, PartsOptions, PlainKey } from './types.js'
@@ -54,9 +55,7 @@ function opening(name: string, options: OpenOptions, key: PlainKey | undefined):
   const { compression } = options
   return {
     ...Object.fromEntries(Object.entries(options).filter(([option]) => !pageOnly.includes(option))),
-    ...(compression !== undefined && { codec: compression.level === undefined ? compression.codec : `${compression.codec}:${compression.level}` }),
-    ...(compression?.dictionary instanceof Uint8Array && { dictionary: compression.dictionary }),
-    ...(compression?.dictionary === 'auto' && { learns: true }),
+    ...compressionOf(compression),
     ...(key !== undefined && { key }),
     name,
   }

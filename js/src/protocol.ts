@@ -147,6 +147,8 @@ export type News =
   | { readonly event: 'lost'; readonly message: string }
   /** Tables changed in a commit. */
   | { readonly event: 'commit'; readonly tables: readonly string[] }
+  /** What was committed up to this commit was folded. */
+  | { readonly event: 'checkpoint'; readonly commit: number }
   /** The rows of a live query, now, and their fingerprint. */
   | { readonly event: 'rows'; readonly watch: number; readonly rows: Uint8Array; readonly print: bigint }
   /** A live query could not be run again. */

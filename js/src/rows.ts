@@ -50,3 +50,9 @@ export function decodeBatch({ outcomes, failures }: Answers['batch']): RunResult
   for (const { index, failure } of failures) done[index] = { error: decodeError(failure) }
   return done as RunResult[]
 }
+
+/** The row that a table of figures always has. */
+export function one<T>(row: T | undefined): T {
+  if (row === undefined) throw new CofferError('sqlite', 'the figures are missing')
+  return row
+}

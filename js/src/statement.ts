@@ -3,35 +3,20 @@
 import { CofferError } from './error.js'
 import type { IterateOptions, Queries, QueryOptions, RunResult, SqlParameters, Statement, StatementInfo, StatementOptions } from './types.js'
 
-export class WorkerStatement<T extends object> implements Statement<T> {
+/** What statements have in common, whether they wait or not. */
+export class Prepared<Q> implements StatementInfo {
   readonly sql: string
   readonly columns: readonly string[]
   readonly parameters: number
   readonly readonly: boolean
-  #queries: Queries | undefined
+  #queries: Q | undefined
 
-  constructor(queries: Queries, sql: string, { columns, parameters, readonly }: StatementInfo) {
+  constructor(queries: Q, sql: string, { columns, parameters, readonly }: StatementInfo) {
     this.#queries = queries
     this.sql = sql
     this.columns = columns
     this.parameters = parameters
     this.readonly = readonly
-  }
-
-  async all(parameters?: SqlParameters, options?: QueryOptions): Promise<T[]> {
-    return this.#on().query<T>(this.sql, parameters, options)
-  }
-
-  async get(parameters?: SqlParameters, options?: QueryOptions): Promise<T | undefined> {
-    return this.#on().get<T>(this.sql, parameters, options)
-  }
-
-  async run(parameters?: SqlParameters, options?: StatementOptions): Promise<RunResult> {
-    return this.#on().run(this.sql, parameters, options)
-  }
-
-  iterate(parameters?: SqlParameters, options?: IterateOptions): AsyncIterableIterator<T> {
-    return this.#on().iterate<T>(this.sql, parameters, options)
   }
 
   finalize(): void {
@@ -42,8 +27,27 @@ export class WorkerStatement<T extends object> implements Statement<T> {
     this.finalize()
   }
 
-  #on(): Queries {
+  /** Where it runs; throws when its use has ended. */
+  protected on(): Q {
     if (this.#queries === undefined) throw new CofferError('closed', 'the statement is finalized')
     return this.#queries
+  }
+}
+
+export class WorkerStatement<T extends object> extends Prepared<Queries> implements Statement<T> {
+  async all(parameters?: SqlParameters, options?: QueryOptions): Promise<T[]> {
+    return this.on().query<T>(this.sql, parameters, options)
+  }
+
+  async get(parameters?: SqlParameters, options?: QueryOptions): Promise<T | undefined> {
+    return this.on().get<T>(this.sql, parameters, options)
+  }
+
+  async run(parameters?: SqlParameters, options?: StatementOptions): Promise<RunResult> {
+    return this.on().run(this.sql, parameters, options)
+  }
+
+  iterate(parameters?: SqlParameters, options?: IterateOptions): AsyncIterableIterator<T> {
+    return this.on().iterate<T>(this.sql, parameters, options)
   }
 }

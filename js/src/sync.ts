@@ -4,16 +4,19 @@
 // Y2  In OPFS a commit is on the disk when its call returns. In IndexedDB it is written behind, and `flush` says when it is there.
 
 import { CofferError, decodeError, encodeError } from './error.js'
+import { compressionOf } from './form.js'
 import { start } from './host.js'
 import { plainOf, plainOfNew } from './keys.js'
 import type { Opening } from './protocol.js'
-import { decodeBatch } from './rows.js'
+import { decodeBatch, one } from './rows.js'
 import { statement } from './sql.js'
+import { Prepared } from './statement.js'
 import type {
-  BatchOptions, BatchOutcome, BatchStatement, FunctionOptions, MemoryStats, PlainKey, QueryOptions, Row, RunResult, SqlFunction, SqlInput, SqlParameters, StatementInfo, StorageInfo,
-  SyncDatabase, SyncOpenOptions, SyncQueries, SyncStatement,
+  BatchOptions, BatchOutcome, BatchStatement, FunctionOptions, MemoryStats, PlainKey, Row, RunResult, SqlFunction, SqlInput, SqlParameters, StatementInfo, StorageInfo,
+  SyncDatabase, SyncOpenOptions, SyncQueries, SyncQueryOptions, SyncStatement,
 } from './types.js'
 import type { Root } from './verbs.js'
+import { compiled } from './wasm.js'
 import { decodeRows, encodeGroups, encodeParameters } from './wire.js'
 import type { Connection, Cursor } from '../wasm/coffer_web.js'
 import { administer } from './worker/admin.js'
@@ -28,24 +31,17 @@ export type * from './types.js'
 const everything = 0xffff_ffff
 const partBytes = 256 * 1024
 
-let loaded: Promise<WebAssembly.Module> | undefined
-
 /** Opens the database in this thread. Opening files takes waiting; everything after it does not. */
 export async function openSync(name: string, options: SyncOpenOptions = {}): Promise<SyncDatabase> {
   const { wasm, key, compression, ...rest } = options
   if (typeof WebAssembly === 'undefined' || typeof navigator === 'undefined') throw new CofferError('unsupported', 'a database opens in a browser: there is no storage here')
-  loaded ??= wasm instanceof WebAssembly.Module ? Promise.resolve(wasm) : wasm === undefined || wasm instanceof URL ? fetched(wasm ?? new URL('./store.wasm', import.meta.url)) : WebAssembly.compile(wasm)
-  const module = await loaded.catch((cause: unknown) => {
-    loaded = undefined
-    throw new CofferError('worker_lost', `the engine could not be loaded: ${String(cause)}`, { cause })
-  })
+  const module = await compiled(wasm)
   let database: ThreadDatabase | undefined
   start(module, (message) => database?.lose(message))
   const opening: Opening = {
     ...rest,
     name,
-    ...(compression !== undefined && { codec: compression.level === undefined ? compression.codec : `${compression.codec}:${compression.level}` }),
-    ...(compression?.dictionary instanceof Uint8Array && { dictionary: compression.dictionary }),
+    ...compressionOf(compression),
     ...(key !== undefined && { key: await plain(name, { ...options, key }) }),
   }
   try {
@@ -56,12 +52,6 @@ export async function openSync(name: string, options: SyncOpenOptions = {}): Pro
   } catch (error) {
     throw told(error)
   }
-}
-
-async function fetched(address: URL): Promise<WebAssembly.Module> {
-  const response = await fetch(address)
-  if (!response.ok) throw new Error(`HTTP status ${response.status} for ${address.href}`)
-  return WebAssembly.compile(await response.arrayBuffer())
 }
 
 async function plain(name: string, { key, backend }: SyncOpenOptions & Required<Pick<SyncOpenOptions, 'key'>>): Promise<PlainKey> {
@@ -81,12 +71,6 @@ function told(error: unknown): CofferError {
   if (error instanceof CofferError) return error
   const failure = encodeError(error)
   return decodeError(failure.code === 'not_ready' ? { code: 'busy', message: 'the database needs another file, which takes waiting; await flush() and try again' } : failure)
-}
-
-/** The row that such a table always has. */
-function one<T>(row: T | undefined): T {
-  if (row === undefined) throw new CofferError('sqlite', 'the figures are missing')
-  return row
 }
 
 class ThreadQueries implements SyncQueries {
@@ -113,11 +97,11 @@ class ThreadQueries implements SyncQueries {
     return this.on((connection) => run(connection, { sql, values }))
   }
 
-  query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T[] {
+  query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T[] {
     return this.#rows<T>(sql, encodeParameters(parameters), options, everything)
   }
 
-  get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T | undefined {
+  get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined {
     return this.#rows<T>(sql, encodeParameters(parameters), options, 1)[0]
   }
 
@@ -125,7 +109,7 @@ class ThreadQueries implements SyncQueries {
     return this.query<T>(statement(parts), values)
   }
 
-  *iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, { bigint, batch: rows = 256 }: Pick<QueryOptions, 'bigint'> & { readonly batch?: number } = {}): Generator<T, void, undefined> {
+  *iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, { bigint, batch: rows = 256 }: SyncQueryOptions & { readonly batch?: number } = {}): Generator<T, void, undefined> {
     const values = encodeParameters(parameters)
     // One state of the database, whatever the loop writes: outside of a transaction that takes a connection of its own.
     const alone = this.on((connection) => connection.autocommit())
@@ -192,7 +176,7 @@ class ThreadQueries implements SyncQueries {
     }
   }
 
-  #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: Pick<QueryOptions, 'bigint'> = {}, count: number): T[] {
+  #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: SyncQueryOptions = {}, count: number): T[] {
     return this.on((connection) => {
       const cursor = connection.open(sql, values)
       const rows: T[] = []
@@ -257,47 +241,20 @@ class ThreadDatabase extends ThreadQueries implements SyncDatabase {
   }
 }
 
-class ThreadStatement<T extends object> implements SyncStatement<T> {
-  readonly sql: string
-  readonly columns: readonly string[]
-  readonly parameters: number
-  readonly readonly: boolean
-  #queries: SyncQueries | undefined
-
-  constructor(queries: SyncQueries, sql: string, { columns, parameters, readonly }: StatementInfo) {
-    this.#queries = queries
-    this.sql = sql
-    this.columns = columns
-    this.parameters = parameters
-    this.readonly = readonly
+class ThreadStatement<T extends object> extends Prepared<SyncQueries> implements SyncStatement<T> {
+  all(parameters?: SqlParameters, options?: SyncQueryOptions): T[] {
+    return this.on().query<T>(this.sql, parameters, options)
   }
 
-  all(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T[] {
-    return this.#on().query<T>(this.sql, parameters, options)
-  }
-
-  get(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): T | undefined {
-    return this.#on().get<T>(this.sql, parameters, options)
+  get(parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined {
+    return this.on().get<T>(this.sql, parameters, options)
   }
 
   run(parameters?: SqlParameters): RunResult {
-    return this.#on().run(this.sql, parameters)
+    return this.on().run(this.sql, parameters)
   }
 
-  iterate(parameters?: SqlParameters, options?: Pick<QueryOptions, 'bigint'>): IterableIterator<T> {
-    return this.#on().iterate<T>(this.sql, parameters, options)
-  }
-
-  finalize(): void {
-    this.#queries = undefined
-  }
-
-  [Symbol.dispose](): void {
-    this.finalize()
-  }
-
-  #on(): SyncQueries {
-    if (this.#queries === undefined) throw new CofferError('closed', 'the statement is finalized')
-    return this.#queries
+  iterate(parameters?: SqlParameters, options?: SyncQueryOptions): IterableIterator<T> {
+    return this.on().iterate<T>(this.sql, parameters, options)
   }
 }

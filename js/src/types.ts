@@ -471,6 +471,8 @@ export type Leader = 'self' | 'other'
 export interface DatabaseEvents {
   /** A commit changed these tables. */
   readonly commit: { readonly tables: readonly string[] }
+  /** What was committed up to this commit was folded out of the logs, because it was asked for or due. */
+  readonly checkpoint: { readonly commit: number }
   /** Something failed that nobody waits for: a live query, the worker. */
   readonly error: CofferFailure
   /** Another worker has the files now: settings of the connection and temporary tables are gone, and have to be made again. */

@@ -49,6 +49,11 @@ pub struct Stats {
 }
 
 impl<S: Storage> Store<S> {
+    /// The last commit that is folded: what is in the logs came after it.
+    pub fn folded(&self) -> CommitId {
+        self.manifest.commit
+    }
+
     /// Figures of now.
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     pub fn stats(&self) -> Stats {

@@ -136,6 +136,11 @@ impl WebDatabase {
         told(self.database.with_store(|store| store.abandon_job(target)))
     }
 
+    /// The last commit that is folded.
+    pub fn folded(&self) -> Result<u64, JsValue> {
+        told(self.database.with_store(|store| Ok(store.folded().0)))
+    }
+
     /// After how many milliseconds what is in the logs is to be folded, however little it is; 0 for never, or if there is nothing.
     #[wasm_bindgen(js_name = foldAfter)]
     pub fn fold_after(&self) -> Result<f64, JsValue> {

@@ -40,6 +40,7 @@ export class Keeper {
   #flushing: ReturnType<typeof setTimeout> | undefined
   #takingBack: Promise<void> | undefined
   #closed = false
+  #listener: (() => void) | undefined
 
   private constructor(opening: Opening, database: Database, files: OpenFiles, free: () => void, report: (error: unknown) => void, helper: Helper | undefined) {
     this.database = database
@@ -166,6 +167,16 @@ export class Keeper {
   /** To be called when calls have been answered: does a share of the upkeep when there is time. */
   idle(): void {
     if (!this.#closed) this.#upkeep?.idle()
+  }
+
+  /** `listener` hears when upkeep has done something. */
+  onUpkeep(listener: () => void): void {
+    this.#listener = listener
+  }
+
+  /** Upkeep has done something. */
+  turned(): void {
+    if (!this.#closed) this.#listener?.()
   }
 
   /** Ends the use of the database, with everything durable. Whatever fails, the files and the lock are free afterwards. */
@@ -380,6 +391,7 @@ function upkeepFiles(name: string, files: OpenFiles, keeper: Keeper): UpkeepFile
     repeat: (call) => keeper.repeat(call),
     prepareNext: (names) => files.prepareNext(names),
     read: (file, at, length) => files.read(file, at, length),
+    turned: () => keeper.turned(),
     lend: (file) => files.lend(file),
     takeBack: (file) => files.openThese([file]),
     discard: (file) => files.discard(file),

@@ -42,6 +42,10 @@ export interface Engine {
   leave(owner: Client): void
   /** The newest commit. */
   head(): bigint
+  /** The last commit that is folded. */
+  folded(): bigint
+  /** `listener` hears when upkeep has done something. */
+  onUpkeep(listener: () => void): void
   /** The last commit that a request made. */
   find(client: ClientId, request: number): bigint | undefined
   close(): Promise<void>
@@ -95,8 +99,9 @@ export class Session {
   #passesOn = false
   /** The instance cannot be trusted any more. */
   #dead = false
-  /** The newest commit. */
+  /** The newest commit, and the last that is folded. */
   #head: bigint
+  #folded: bigint
   /** What ends when the commits that were flushed last are durable, and how many replies wait for that. */
   #settling: Promise<void> | undefined
   #unsettled = 0
@@ -113,6 +118,12 @@ export class Session {
     this.#writer = engine.connect()
     this.found = engine.head()
     this.#head = this.found
+    this.#folded = engine.folded()
+    engine.onUpkeep(() => {
+      if (this.#pumping || this.#closing !== undefined || this.#dead) return
+      this.#tellFolded()
+      this.#flush()
+    })
     this.#turns.port1.onmessage = (): void => this.#pump()
   }
 
@@ -189,7 +200,10 @@ export class Session {
       if (this.#isDead()) return
     }
     this.#queue = this.#queue.concat(tasks.slice(at))
-    if (this.#queue.length === 0) this.#refresh()
+    if (this.#queue.length === 0) {
+      this.#refresh()
+      this.#tellFolded()
+    }
     if (this.#queue.length === 0 || this.#holding === 0 || this.#holding + this.#unsettled >= heldMax || performance.now() > this.#gathered) this.#flush()
     if (this.#queue.length === 0) this.#pumping = false
     else if (this.#unsettled < heldMax) this.#again()
@@ -663,6 +677,15 @@ export class Session {
         if (everything || watch.reads.size === 0 || tables.some((table) => watch.reads.has(table))) watch.dirty = true
       }
     }
+  }
+
+  /** Upkeep, a verb or a pragma may have folded more. */
+  #tellFolded(): void {
+    if (this.#closing !== undefined) return
+    const folded = this.#engine.folded()
+    if (folded <= this.#folded) return
+    this.#folded = folded
+    for (const client of this.#clients) client.say({ event: 'checkpoint', commit: Number(folded) })
   }
 
   /** Runs the live queries again whose tables changed. */

@@ -35,6 +35,8 @@ export interface UpkeepFiles {
   /** Has files ready that the engine may create next. */
   prepareNext(names: readonly string[]): Promise<void>
   read(name: string, at: number, length: number): Uint8Array
+  /** Something may have been done. */
+  turned(): void
   /** Lets another make a file; gives where to put its bytes if they come back. */
   lend(name: string): Promise<OpenFile | undefined>
   /** Opens a lent file, now that it is made. */
@@ -110,7 +112,7 @@ export class Upkeep {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work)
-    this.#last = done.catch(() => undefined)
+    this.#last = done.catch(() => undefined).then(() => this.#files.turned()).catch(this.#report)
     return done
   }
 

@@ -24,8 +24,13 @@ export interface VerbHost {
 /** A step holds everybody else up for some milliseconds. */
 const stepBytes = 512 * 1024
 
+/** How long a step waits for what is done elsewhere, before it says that it could do nothing: who gave the chore up is not to wait longer. */
+const waitMs = 100
+
 interface Begun {
-  readonly chore: Chore
+  /** Absent while what can be done beside commits is done elsewhere: `beside` settles then. */
+  chore: Chore | undefined
+  readonly beside: Promise<void> | undefined
   readonly owner: unknown
   /** The contents become others. */
   readonly replaces: boolean
@@ -43,6 +48,9 @@ interface Module {
 
 type SqlFunction = (...values: unknown[]) => unknown
 
+/** The state of a chore whose work is done elsewhere so far. */
+const idle: ChoreState = { done: 0, total: 0, finished: false, waiting: true, records: 0, damage: [], pagesLost: [] }
+
 /** The verbs of an open database. */
 export class Verbs {
   readonly #host: VerbHost
@@ -58,12 +66,17 @@ export class Verbs {
   async answer(verb: Verb, owner: unknown, replaced: () => void): Promise<VerbAnswer> {
     switch (verb.do) {
       case 'begin': {
-        // What is left for the chore is what was committed meanwhile.
-        if (verb.chore.name === 'checkpoint') await this.#host.fold()
-        else if (verb.chore.name === 'compact' && verb.chore.budgetBytes === undefined) await this.#host.merge()
-        const chore = await this.#begin(verb.chore)
         const id = ++this.#last
-        this.#chores.set(id, { chore, owner, replaces: verb.chore.name === 'import' || verb.chore.name === 'restore' })
+        const beside = this.#beside(verb.chore)?.then(async () => {
+          // It may have been given up.
+          const chore = this.#chores.has(id) ? await this.#begin(verb.chore) : undefined
+          const begun = this.#chores.get(id)
+          if (begun === undefined) chore?.free()
+          else begun.chore = chore
+        })
+        beside?.catch(() => undefined)
+        const chore = beside === undefined ? await this.#begin(verb.chore) : undefined
+        this.#chores.set(id, { chore, beside, owner, replaces: verb.chore.name === 'import' || verb.chore.name === 'restore' })
         return id
       }
       case 'step':
@@ -131,6 +144,12 @@ export class Verbs {
     for (const id of [...this.#chores.keys()]) this.#drop(id)
   }
 
+  /** What of a chore is done with commits going on; left for the chore is what was committed meanwhile. */
+  #beside(call: ChoreCall): Promise<void> | undefined {
+    if (call.name === 'checkpoint') return this.#host.fold()
+    return call.name === 'compact' && call.budgetBytes === undefined ? this.#host.merge() : undefined
+  }
+
   #begin(call: ChoreCall): Promise<Chore> {
     const run = <T>(verb: (database: Database) => T): Promise<T> => this.#host.run(verb)
     switch (call.name) {
@@ -192,7 +211,9 @@ export class Verbs {
   async #step(id: number, replaced: () => void): Promise<ChoreState> {
     const begun = this.#chores.get(id)
     if (begun === undefined) throw new CofferError('aborted', 'this is not under way any more; begin it again')
+    if (begun.chore === undefined) await Promise.race([begun.beside, new Promise((resolve) => setTimeout(resolve, waitMs))])
     const { chore, replaces } = begun
+    if (chore === undefined) return idle
     const { state, output } = await this.#host.run(() => {
       // It may have been dropped while a file was waited for.
       if (!this.#chores.has(id)) throw new CofferError('aborted', 'this was given up')
@@ -203,7 +224,7 @@ export class Verbs {
   }
 
   #drop(id: number): void {
-    this.#chores.get(id)?.chore.free()
+    this.#chores.get(id)?.chore?.free()
     this.#chores.delete(id)
   }
 }

@@ -1,0 +1,15 @@
+// Options in the form in which the engine takes them.
+
+import type { Opening } from './protocol.js'
+import type { Compression } from './types.js'
+
+/** How to compress. */
+export function compressionOf(compression: Compression | undefined): Pick<Opening, 'codec' | 'dictionary' | 'learns'> {
+  if (compression === undefined) return {}
+  const { codec, level, dictionary } = compression
+  return {
+    codec: level === undefined ? codec : `${codec}:${level}`,
+    ...(dictionary instanceof Uint8Array && { dictionary }),
+    ...(dictionary === 'auto' && { learns: true }),
+  }
+}
