@@ -236,37 +236,65 @@ export interface Verified {
 
 /** What a database takes on disk, as `select * from storage_info` has it. */
 export interface StorageInfo {
+  /** Pages of the newest state. */
   readonly page_count: number
+  /** Those that hold something. */
   readonly used_pages: number
+  /** Those on SQLite's free list. */
   readonly free_pages: number
+  /** The store's page size. */
   readonly page_size: number
+  /** Bytes of all segments, and of logs up to their ends. */
   readonly stored_bytes: number
+  /** Bytes of all pages, uncompressed. */
   readonly logical_bytes: number
+  /** Logical over stored. */
   readonly compression_ratio: number
+  /** Bytes in logs that are not folded. */
   readonly wal_size: number
+  /** Page frames in them. */
   readonly wal_frames: number
+  /** Sealed segments. */
   readonly segments: number
+  /** Bytes in segments that the newest state does not use. */
   readonly dead_bytes: number
+  /** Everything written over everything committed. */
   readonly write_amplification: number
+  /** The newest commit that is in segments. */
   readonly last_checkpoint: number
+  /** The newest commit. */
   readonly last_commit_id: number
+  /** The codec of segments. */
   readonly codec: string
+  /** The cipher. */
   readonly cipher: string
+  /** The key's age. */
   readonly key_epoch: number
+  /** Bytes of the dictionary for new segments. */
   readonly dictionary_bytes: number
+  /** Where the files are: `opfs`, `indexeddb` or `memory`. */
   readonly backend: string
 }
 
 /** What a database takes in memory, as `select * from memory_stats` has it. */
 export interface MemoryStats {
+  /** Decoded pages, with their bookkeeping. */
   readonly page_cache_used: number
+  /** The bound. */
   readonly page_cache_max: number
+  /** The decoded pages alone. */
   readonly decoded_cache_used: number
+  /** Temporary tables and sorters that are in memory. */
   readonly row_store_used: number
+  /** The page table: where each page is. */
   readonly page_table_used: number
+  /** Bytes in logs that are not folded. */
   readonly wal_size: number
+  /** What SQLite holds in this process, its page caches included. */
   readonly sqlite_used: number
+  /** The wasm heap, which holds everything and never shrinks. */
   readonly wasm_heap: number
+  /** All of it: the heap. */
   readonly total_memory: number
 }
 

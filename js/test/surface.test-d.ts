@@ -71,6 +71,17 @@ export function listening(db: Database): void {
   db.on('commit', ({ tables }) => {
     same<typeof tables, readonly string[]>()
   })
+  db.on('checkpoint', ({ commit }) => {
+    same<typeof commit, number>()
+  })
+  db.on('leader', ({ leader }) => {
+    same<typeof leader, 'self' | 'other'>()
+  })
+  db.on('close', (nothing) => {
+    same<typeof nothing, undefined>()
+  })
+  // @ts-expect-error an event tells what it tells, and nothing else
+  db.on('checkpoint', ({ tables }) => undefined)
   // @ts-expect-error there is no such event
   db.on('commited', () => undefined)
 }
@@ -91,6 +102,14 @@ export function opening(): void {
   void open('notes', { key: 'secret' })
   // @ts-expect-error a name is needed
   void open()
+}
+
+export async function using(): Promise<void> {
+  await using db = await open('notes', { backend: 'memory' })
+  using statement = await db.prepare<Note>('select id, body from note')
+  same<Awaited<ReturnType<typeof statement.all>>, Note[]>()
+  // @ts-expect-error what ends later cannot end at once
+  using wrong = await open('notes')
 }
 
 export async function keeping(db: Database, handle: FileSystemFileHandle, folder: FileSystemDirectoryHandle, stream: WritableStream<Uint8Array<ArrayBuffer>>): Promise<void> {

@@ -348,6 +348,27 @@ const cases = {
     gives: ['fine', 'done', 'closed', 'closed', 'closed', 'closed'],
   },
 
+  'a database, and a statement, end with the block that uses them': {
+    run: async ({ make, outcome }) => {
+      // Where the browser does not know the words yet, a compiler puts the same calls in their place.
+      let block
+      try {
+        block = new Function('open', 'return (async () => { let kept; { await using db = await open(); using statement = await db.prepare("select 1"); kept = { db, statement } } return kept })()')
+      } catch {
+        block = async (open) => {
+          const db = await open()
+          const statement = await db.prepare('select 1')
+          statement[Symbol.dispose ?? 'undefined']()
+          await db[Symbol.asyncDispose ?? 'undefined']()
+          return { db, statement }
+        }
+      }
+      const { db, statement } = await block(() => make())
+      return [await outcome(db.query('select 1')), await outcome(statement.all())]
+    },
+    gives: ['closed', 'closed'],
+  },
+
   'nothing hangs when the worker dies': {
     run: async ({ make, outcome }) => {
       let worker
