@@ -116,10 +116,10 @@ export async function blobOf(kit: Kit, source: Blob | ReadableStream<Uint8Array>
 /** A Blob, which browsers keep on disk when it is large, of what a stream brings. */
 async function collected({ CofferError }: Kit, stream: ReadableStream<Uint8Array>, signal: AbortSignal | undefined): Promise<Blob> {
   try {
+    const parts: Blob[] = []
     // Piping is what a signal can end.
-    const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>()
-    const [blob] = await Promise.all([new Response(through.readable).blob(), stream.pipeTo(through.writable as WritableStream<Uint8Array>, signal === undefined ? {} : { signal })])
-    return blob
+    await stream.pipeTo(new WritableStream({ write: (chunk) => void parts.push(new Blob([chunk as Uint8Array<ArrayBuffer>])) }), signal === undefined ? {} : { signal })
+    return new Blob(parts)
   } catch (cause) {
     signal?.throwIfAborted()
     throw new CofferError('io', `what was to be read could not be read: ${String(cause)}`, { cause })
