@@ -26,6 +26,9 @@ mod commit;
 mod compact;
 mod crc;
 mod create;
+#[cfg(any(test, feature = "decoders"))]
+#[doc(hidden)]
+pub mod decoders;
 mod device;
 mod entropy;
 mod error;

@@ -9,7 +9,7 @@ use std::process::Command;
 
 pub const VERB: Verb = Verb {
     name: "fuzz",
-    summary: "run a fuzz target of fuzz/ (needs cargo-fuzz and a nightly Rust)",
+    summary: "run a fuzz target of fuzz/ (needs cargo-fuzz)",
     help: "  [TARGET]       which target; without it they are listed
   --seconds S    how long (default 60)
   -- ARGS        handed to libFuzzer as they are",
@@ -26,8 +26,7 @@ fn run(mut args: Args) -> Outcome {
     if !shell::exists("cargo-fuzz") {
         return failed(format!("missing tool: cargo-fuzz; {}", shell::cure("cargo-fuzz")));
     }
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz"]);
+    let mut command = cargo_fuzz();
     if std::env::var_os("CC").is_none() {
         // The sanitizer takes a table of zstd's, compiled by gcc, for a fault: see fuzz/README.md.
         command.env("CC", "clang");
@@ -39,4 +38,20 @@ fn run(mut args: Args) -> Outcome {
             shell::run("the fuzz target", &mut command)
         }
     }
+}
+
+/// Instrumentation is not stable. A nightly compiler has it, and so has this one when it is told that it may use it.
+fn cargo_fuzz() -> Command {
+    let nightly = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output();
+    let mut command = if nightly.is_ok_and(|output| output.status.success()) {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo"]);
+        command
+    } else {
+        let mut command = Command::new("cargo");
+        command.env("RUSTC_BOOTSTRAP", "1");
+        command
+    };
+    command.arg("fuzz");
+    command
 }

@@ -77,7 +77,7 @@ const FLAG_ENCRYPTED: u8 = 1;
 const FLAG_DICTIONARY: u8 = 2;
 
 impl BodyHeader {
-    pub(super) fn encode(&self) -> [u8; BODY_HEADER_BYTES] {
+    pub fn encode(&self) -> [u8; BODY_HEADER_BYTES] {
         let flags = if self.encrypted { FLAG_ENCRYPTED } else { 0 } | if self.dictionary { FLAG_DICTIONARY } else { 0 };
         let mut out = [0; BODY_HEADER_BYTES];
         patch(&mut out, 0, &[self.codec.id(), flags]);

@@ -4,6 +4,8 @@ use std::path::Path;
 
 #[path = "../../../../fuzz/shared/files.rs"]
 mod files;
+#[path = "../../../../fuzz/shared/increment.rs"]
+mod increment;
 #[path = "../../../../fuzz/shared/job_bytes.rs"]
 mod job_bytes;
 #[path = "../../../../fuzz/shared/open_store.rs"]
@@ -29,17 +31,22 @@ fn changed_jobs_run_or_are_refused() {
     replay("job_bytes", job_bytes::run);
 }
 
-/// A fuzzer of the poor, for machines without a nightly compiler: the same in every run.
+#[test]
+fn changed_increments_are_laid_over_or_refused() {
+    replay("increment", increment::run);
+}
+
+/// A fuzzer of the poor, for machines without one: the same in every run.
 #[test]
 fn a_hundred_random_changes_do_no_harm() {
     let mut random = files::Seeded(42);
     let mut input = [0; 96];
-    for round in 0..100 {
+    for round in 0..150 {
         coffer_store::Entropy::fill(&mut random, &mut input);
-        if round % 2 == 0 {
-            open_store::run(&input);
-        } else {
-            job_bytes::run(&input);
+        match round % 3 {
+            0 => open_store::run(&input),
+            1 => job_bytes::run(&input),
+            _ => increment::run(&input),
         }
     }
 }
