@@ -96,7 +96,7 @@ impl Load {
         connection.execute_batch("commit")?;
         drop(connection);
         database.close()?;
-        writeln!(io::stdout(), "{rows} rows")?;
+        writeln!(io::stdout(), "{rows} row{}", if rows == 1 { "" } else { "s" })?;
         Ok(())
     }
 

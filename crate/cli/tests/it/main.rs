@@ -6,5 +6,6 @@ mod keys;
 mod run;
 mod shell;
 mod signals;
+mod terminal;
 mod transcript;
 mod transcripts;
