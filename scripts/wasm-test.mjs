@@ -1,5 +1,5 @@
-// Runs the tests of crate/web as wasm in a headless Chromium's dedicated worker, through wasm-pack and the local chromedriver; with
-// `sqlite` as the first word, those of crate/sqlite that need neither files nor threads.
+// Runs the tests of crate/web as wasm in a headless Chromium's dedicated worker, through wasm-pack and the local chromedriver, and those
+// of crate/sqlite that need neither files nor threads; with `web` or `sqlite` as the first word, only those of that crate.
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
@@ -10,10 +10,12 @@ const crates = ['web', 'sqlite']
 
 await entry(async (args) => {
   const env = await wasmEnvironment()
-  const [crate, rest] = crates.includes(args[0]) ? [args[0], args.slice(1)] : ['web', args]
-  const place = path.join(root, 'crate', crate)
-  // The test runner reads this file beside the manifest. It names a program of this machine, so it is written anew and not kept in git.
-  const options = { 'goog:chromeOptions': { binary: env.CHROMIUM, args: chromiumArguments } }
-  fs.writeFileSync(path.join(place, 'webdriver.json'), `${JSON.stringify(options, null, 2)}\n`)
-  must('wasm-pack', ['test', '--headless', '--chrome', '--chromedriver', env.CHROMEDRIVER, '--mode', 'no-install', place, ...rest], env)
+  const [chosen, rest] = crates.includes(args[0]) ? [[args[0]], args.slice(1)] : [crates, args]
+  for (const crate of chosen) {
+    const place = path.join(root, 'crate', crate)
+    // The test runner reads this file beside the manifest. It names a program of this machine, so it is written anew and not kept in git.
+    const options = { 'goog:chromeOptions': { binary: env.CHROMIUM, args: chromiumArguments } }
+    fs.writeFileSync(path.join(place, 'webdriver.json'), `${JSON.stringify(options, null, 2)}\n`)
+    must('wasm-pack', ['test', '--headless', '--chrome', '--chromedriver', env.CHROMEDRIVER, '--mode', 'no-install', place, ...rest], env)
+  }
 })

@@ -80,10 +80,7 @@ fn any_journal_mode_is_accepted_and_is_wal() {
     assert_eq!(ask(&connection, "journal_mode"), "wal");
     let count: i64 = connection.query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
     assert_eq!(count, 0, "a rollback rolls back in every mode");
-    let answer: (i64, i64, i64) = connection
-        .query_row("pragma wal_checkpoint(truncate)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .unwrap();
-    assert_eq!(answer.0, 0);
+    assert_eq!(ask(&connection, "wal_checkpoint(truncate)"), "0", "nobody was in the way");
 }
 
 #[test]
@@ -298,5 +295,6 @@ fn temporary_data_goes_to_scratch_storage_and_sorts_right() {
         .unwrap();
     assert_eq!((first, last), (0, 19999));
     let used: u64 = connection.query_row("select row_store_used from memory_stats", [], |row| row.get(0)).unwrap();
-    assert!(used > 0);
+    // Where there is no scratch storage, SQLite keeps its temporary data itself.
+    assert_eq!(used > 0, cfg!(not(target_family = "wasm")));
 }
