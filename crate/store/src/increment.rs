@@ -5,15 +5,13 @@
 
 use alloc::sync::Arc;
 
-use crate::device::{Device, Storage};
-use crate::error::{Error, Limit, Result, What};
+use crate::device::Storage;
+use crate::error::{Error, Limit, Result};
 use crate::file::OpenFile;
-use crate::format::manifest::{SegmentEntry, Slot, decode_slot};
 use crate::ids::CommitId;
 use crate::keys::SlotKey;
 use crate::location::Location;
-use crate::recover::{overlay, read_contents, unlock};
-use crate::segment::{open_segment, read_header, read_manifest_copy, read_seal};
+use crate::recover::{open_self_contained, overlay, read_contents, read_copied_root, unlock};
 use crate::store::Store;
 
 impl<S: Storage> Store<S> {
@@ -26,29 +24,14 @@ impl<S: Storage> Store<S> {
         if !self.options.read_only {
             return Err(Limit::ReadOnly.into());
         }
-        let header = read_header(&device, name)?;
-        let copy = read_manifest_copy(&device, name, &header)?;
-        let Slot::Whole(sealed) = decode_slot(name, &copy)? else {
-            return Err(Error::corrupt(name, 0, What::Manifest));
-        };
+        let (header, sealed) = read_copied_root(&device, name)?;
         // The increment's own keys: they may have been rotated since the copy was made.
         let (manifest, keys) = unlock(sealed, key)?;
-        let data_key = keys.as_ref().and_then(|keys| keys.data(header.epoch));
-        let file_bytes = device.len()?;
-        let file = open_segment(device, name, &header, manifest.database, data_key, file_bytes)?;
-        let seal = read_seal(&file, &header)?;
+        let (file, seal, entry) = open_self_contained(device, name, &header, manifest.database, keys.as_ref())?;
         let continues = (seal.base..=seal.last).contains(&self.view.commit);
         if manifest.database != self.manifest.database || !continues || header.page_size != self.manifest.page_size {
             return Err(Error::NoSuchCommit { commit: seal.base });
         }
-        let entry = SegmentEntry {
-            id: seal.id,
-            file_bytes,
-            records: seal.records,
-            base: seal.base,
-            last: seal.last,
-            epoch: header.epoch,
-        };
         let contents = read_contents(&file, &header, &entry)?;
         // Copies and increments may carry one id, by which a reader knows what it has read ahead. So this one is not.
         let slot = self.insert_file(Arc::new(OpenFile { sealed_bytes: None, ..file }));

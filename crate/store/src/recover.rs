@@ -35,7 +35,9 @@ mod settle;
 
 pub(crate) use contents::{Contents, overlay, read_contents};
 pub(crate) use logs::{frame_bytes_max, log_file, open_commit};
-pub(crate) use root::{MANIFEST, is_unfinished, manifest_slot, newest_generation, unlock};
+pub(crate) use root::{
+    MANIFEST, is_unfinished, manifest_slot, newest_generation, open_self_contained, read_copied_root, unlock,
+};
 pub use root::{Peek, peek};
 pub(crate) use segments::open_entry;
 

@@ -10,9 +10,12 @@ use alloc::vec::Vec;
 use crate::cipher::Cipher;
 use crate::device::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
 use crate::error::{Error, Result, Unsupported, What};
+use crate::file::OpenFile;
 use crate::format::foreign;
 use crate::format::layout::MANIFEST_SLOT_BYTES;
 use crate::format::manifest::{Manifest, SealedManifest, SegmentEntry, Slot, decode_slot};
+use crate::format::seal::Seal;
+use crate::format::segment::SegmentHeader;
 use crate::ids::{CommitId, DatabaseId, PageSize, SegmentId};
 use crate::keys::{KeySlot, Keyring, SlotKey};
 use crate::log::LogNumber;
@@ -90,12 +93,40 @@ pub(super) fn read_root<S: Storage>(storage: &S, base: Option<&str>, mode: OpenM
 
 fn read_base_root<S: Storage>(storage: &S, base: &str) -> Result<Root<S::Device>> {
     let device = storage.open(base, OpenMode::Read)?;
-    let header = read_header(&device, base)?;
-    let copy = read_manifest_copy(&device, base, &header)?;
-    match decode_slot(base, &copy)? {
-        Slot::Whole(manifest) => Ok((manifest, None)),
-        Slot::Malformed | Slot::Broken => Err(Error::corrupt(base, 0, What::Manifest)),
+    Ok((read_copied_root(&device, base)?.1, None))
+}
+
+/// The header of a self-contained segment and the root that it carries.
+pub(crate) fn read_copied_root<D: Device>(device: &D, name: &str) -> Result<(SegmentHeader, Box<SealedManifest>)> {
+    let header = read_header(device, name)?;
+    let copy = read_manifest_copy(device, name, &header)?;
+    match decode_slot(name, &copy)? {
+        Slot::Whole(manifest) => Ok((header, manifest)),
+        Slot::Malformed | Slot::Broken => Err(Error::corrupt(name, 0, What::Manifest)),
     }
+}
+
+/// Opens a self-contained segment. The root in it cannot name it, so what a root would say of it comes from its seal.
+pub(crate) fn open_self_contained<D: Device>(
+    device: D,
+    name: &str,
+    header: &SegmentHeader,
+    database: DatabaseId,
+    keys: Option<&Keyring>,
+) -> Result<(OpenFile<D>, Seal, SegmentEntry)> {
+    let data_key = keys.and_then(|keys| keys.data(header.epoch));
+    let file_bytes = device.len()?;
+    let file = open_segment(device, name, header, database, data_key, file_bytes)?;
+    let seal = read_seal(&file, header)?;
+    let entry = SegmentEntry {
+        id: seal.id,
+        file_bytes,
+        records: seal.records,
+        base: seal.base,
+        last: seal.last,
+        epoch: header.epoch,
+    };
+    Ok((file, seal, entry))
 }
 
 /// Whether these bytes of a manifest, neither slot of which is whole, are what a crash left of its first write: of ours, and
@@ -139,7 +170,7 @@ pub(crate) fn unlock(sealed: Box<SealedManifest>, key: Option<&SlotKey>) -> Resu
     Ok((manifest, Some(keys)))
 }
 
-/// A self-contained segment is the database: the root in it cannot name the segment's own length, so that is filled in.
+/// A self-contained segment is the database: the root in it is completed by the segment itself.
 pub(super) fn adopt_base<S: Storage>(
     storage: &S,
     options: &Options,
@@ -149,22 +180,12 @@ pub(super) fn adopt_base<S: Storage>(
     let base = options.base.as_deref().unwrap_or_default();
     let device = storage.open(base, OpenMode::Read)?;
     let header = read_header(&device, base)?;
-    let file_bytes = device.len()?;
-    let data_key = keys.and_then(|keys| keys.data(header.epoch));
-    let file = open_segment(device, base, &header, manifest.database, data_key, file_bytes)?;
-    let seal = read_seal(&file, &header)?;
+    let (_, seal, entry) = open_self_contained(device, base, &header, manifest.database, keys)?;
     // FORMAT: seal-3. An increment opened by itself would read zeros where the copy that it belongs to has pages.
     if seal.base != CommitId::ZERO {
         return Err(Error::corrupt(base, 0, What::SegmentMissing));
     }
-    manifest.segments = vec![SegmentEntry {
-        id: seal.id,
-        file_bytes,
-        records: seal.records,
-        base: seal.base,
-        last: seal.last,
-        epoch: header.epoch,
-    }];
+    manifest.segments = vec![entry];
     manifest.commit = seal.last;
     manifest.chain = seal.chain;
     manifest.page_count = seal.page_count;

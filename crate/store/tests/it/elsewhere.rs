@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::rc::Rc;
 
 use coffer_store::{
     Device, DeviceError, DeviceErrorKind, DeviceOp, Inline, Job, MemDevice, MemStorage, ReadRange, Store, Task,
@@ -10,24 +9,16 @@ use coffer_store::{
 
 use crate::support::{Seeded, create, put, small};
 
-/// A source of which nothing is there before it was asked for once.
-struct Lazy {
-    bytes: Vec<u8>,
-    asked: RefCell<HashSet<(u64, usize)>>,
-}
+/// A source that is read as a closure says, and nothing else is done to.
+struct ReadBy<F>(F);
 
-impl Device for Lazy {
+impl<F: Fn(u64, &mut [u8]) -> Result<(), DeviceError>> Device for ReadBy<F> {
     fn len(&self) -> Result<u64, DeviceError> {
-        Ok(self.bytes.len() as u64)
+        Ok(u64::MAX)
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
-        if self.asked.borrow_mut().insert((offset, out.len())) {
-            return Err(DeviceError::new(DeviceOp::Read, "source", offset, DeviceErrorKind::NotReady));
-        }
-        let start = usize::try_from(offset).unwrap();
-        out.copy_from_slice(&self.bytes[start..start + out.len()]);
-        Ok(())
+        (self.0)(offset, out)
     }
 
     fn write_at(&self, _offset: u64, _data: &[u8]) -> Result<(), DeviceError> {
@@ -76,7 +67,19 @@ fn a_step_whose_source_was_not_ready_is_repeated_and_makes_the_same() {
     let expected = made_at_once(&storage, &sent);
     let job = Job::from_bytes(&sent).unwrap();
     let inputs = source_bytes(&storage, &job);
-    let inputs = inputs.into_iter().map(|bytes| Lazy { bytes, asked: RefCell::default() }).collect();
+    // Nothing is there before it was asked for once.
+    let lazy = |bytes: Vec<u8>| {
+        let asked = RefCell::new(HashSet::new());
+        ReadBy(move |offset, out: &mut [u8]| {
+            if asked.borrow_mut().insert((offset, out.len())) {
+                return Err(DeviceError::new(DeviceOp::Read, "source", offset, DeviceErrorKind::NotReady));
+            }
+            let start = usize::try_from(offset).unwrap();
+            out.copy_from_slice(&bytes[start..start + out.len()]);
+            Ok(())
+        })
+    };
+    let inputs = inputs.into_iter().map(lazy).collect();
     let output = std::sync::Arc::new(MemDevice::new("made", Vec::new()));
     let mut task = Task::new(job, inputs, std::sync::Arc::clone(&output), 1);
     let mut entropy = Seeded(9);
@@ -94,40 +97,8 @@ fn a_step_whose_source_was_not_ready_is_repeated_and_makes_the_same() {
     assert!(output.to_vec() == expected, "a repeated step made something else");
 }
 
-/// A source that has these ranges and nothing else.
-#[derive(Clone, Default)]
-struct Fetched(Rc<RefCell<Vec<Piece>>>);
-
 /// A range that was asked for, and its bytes.
 type Piece = (ReadRange, Vec<u8>);
-
-impl Device for Fetched {
-    fn len(&self) -> Result<u64, DeviceError> {
-        Ok(u64::MAX)
-    }
-
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
-        let ranges = self.0.borrow();
-        let fetched = ranges.iter().find_map(|(range, fetched)| {
-            let start = usize::try_from(offset.checked_sub(range.offset)?).ok()?;
-            fetched.get(start..start + out.len())
-        });
-        out.copy_from_slice(fetched.expect("it was said what would be read"));
-        Ok(())
-    }
-
-    fn write_at(&self, _offset: u64, _data: &[u8]) -> Result<(), DeviceError> {
-        panic!("a source is only read")
-    }
-
-    fn truncate(&self, _len: u64) -> Result<(), DeviceError> {
-        panic!("a source is only read")
-    }
-
-    fn flush(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
-}
 
 #[test]
 fn a_task_says_beforehand_what_it_will_read() {
@@ -142,18 +113,28 @@ fn a_task_says_beforehand_what_it_will_read() {
     for window in [1, 500, 4000, u64::MAX] {
         let job = Job::from_bytes(&sent).unwrap();
         let output = std::sync::Arc::new(MemDevice::new("made", Vec::new()));
-        let source = Fetched::default();
-        let mut task = Task::new(job, vec![source.clone()], std::sync::Arc::clone(&output), 1);
+        // It has what was fetched, and nothing else.
+        let fetched: RefCell<Vec<Piece>> = RefCell::default();
+        let source = ReadBy(|offset: u64, out: &mut [u8]| {
+            let pieces = fetched.borrow();
+            let piece = pieces.iter().find_map(|(range, bytes)| {
+                let start = usize::try_from(offset.checked_sub(range.offset)?).ok()?;
+                bytes.get(start..start + out.len())
+            });
+            out.copy_from_slice(piece.expect("it was said what would be read"));
+            Ok(())
+        });
+        let mut task = Task::new(job, vec![source], std::sync::Arc::clone(&output), 1);
         let mut entropy = Seeded(9);
         let (mut first, mut windows) = (0, 0);
         while first < records {
             let (next, ranges) = plan.ahead(first, window).unwrap();
             assert!(next > first);
-            let fetched = ranges.into_iter().map(|range| {
+            let pieces = ranges.into_iter().map(|range| {
                 let start = usize::try_from(range.offset).unwrap();
                 (range, sources[range.source][start..start + usize::try_from(range.bytes).unwrap()].to_vec())
             });
-            source.0.replace(fetched.collect());
+            fetched.replace(pieces.collect());
             task.limit(next);
             assert_eq!(task.step(1 << 20, &mut entropy, &Inline).unwrap(), next == records);
             assert_eq!(task.progress(), (next, records));
