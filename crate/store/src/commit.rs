@@ -220,7 +220,8 @@ impl<S: Storage> Store<S> {
         let len = self.buffer.len();
         let end = at + len as u64;
         if end > log.file_bytes {
-            self.buffer.resize(len + room_ahead(end, self.options.log_ahead_bytes), 0);
+            let most = self.options.log_ahead_bytes.min(self.options.log_bytes_max.saturating_sub(end));
+            self.buffer.resize(len + room_ahead(end, most), 0);
         }
         let mut written = log.file.device.write_at(at, &self.buffer);
         if self.buffer.len() > len && matches!(&written, Err(error) if error.kind == DeviceErrorKind::NoSpace) {

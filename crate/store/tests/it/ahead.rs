@@ -54,3 +54,17 @@ fn a_disk_with_no_room_for_zeros_still_takes_the_commit() {
         );
     }
 }
+
+#[test]
+fn no_zeros_are_written_past_what_a_log_may_take() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, Options { log_bytes_max: 40_000, ..options() }, None);
+    for version in 1.. {
+        if store.stats().log_bytes >= 40_000 {
+            break;
+        }
+        put(&mut store, 1..=5, version);
+    }
+    let len = log_bytes(&storage).len();
+    assert!((40_000..48_000).contains(&len), "{len}");
+}
