@@ -14,8 +14,8 @@ import { launchWebKit } from './webkit.mjs'
  * ports have), so OPFS is no place there; it runs when it is named, since not every test was seen to pass in it yet.
  */
 const known = {
-  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'] },
-  firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'] },
+  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true },
+  firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'], names: true },
   webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true },
 }
 
@@ -58,8 +58,14 @@ export async function launch(engine, { hidden = false } = {}) {
 
 const viewport = { width: 1280, height: 860 }
 
+/** A name of this machine that is no secure context without https, as `localhost` is; undefined where a browser cannot be told so. */
+const insecureHost = 'insecure.test'
+
+/** The same site under an address that makes its pages insecure. */
+export const insecurely = (engine, address) => (known[engine].names === true ? address.replace(/127\.0\.0\.1|localhost/, insecureHost) : undefined)
+
 async function launchChromium(profile, hidden) {
-  const options = { executablePath: program('CHROMIUM'), headless: true, args: chromiumArguments }
+  const options = { executablePath: program('CHROMIUM'), headless: true, args: [...chromiumArguments, `--host-resolver-rules=MAP ${insecureHost} 127.0.0.1`] }
   if (!hidden) {
     const browser = await chromium.launchPersistentContext(profile, { ...options, viewport })
     return { browser, page: browser.pages()[0] ?? (await browser.newPage()) }
@@ -70,8 +76,8 @@ async function launchChromium(profile, hidden) {
 }
 
 async function launchFirefox(profile, hidden) {
-  const prefs = hidden ? { extraPrefsFirefox: { 'browser.privatebrowsing.autostart': true } } : {}
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, ...prefs })
+  const extraPrefsFirefox = { 'network.dns.localDomains': insecureHost, ...(hidden && { 'browser.privatebrowsing.autostart': true }) }
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, extraPrefsFirefox })
   return { browser, page: await browser.newPage() }
 }
 

@@ -9,7 +9,7 @@
 // I2  A key stays in the worker that it was given to. A follower proves to itself, on the leader's manifest, that it has the right one.
 
 import { checkKey } from '../../wasm/coffer_web.js'
-import { encodeError } from '../error.js'
+import { CofferError, encodeError } from '../error.js'
 import { openDatabase } from '../host.js'
 import type { OpenDatabase } from '../host.js'
 import { clientName, lockName, reopening, uniqueName } from '../names.js'
@@ -18,6 +18,7 @@ import { rekeyed } from '../protocol.js'
 import type { Leader } from '../types.js'
 import { Client, buffers } from './client.js'
 import type { Caller } from './client.js'
+import { errorName } from './directory.js'
 import { out, step } from './election.js'
 import type { Deed, Happening, State } from './election.js'
 import { line, refusal } from './hall.js'
@@ -40,6 +41,12 @@ interface Guest {
   readonly link: string
   /** Ends the watch on the client's lock, and its line. */
   readonly leave: () => void
+}
+
+/** A page without an origin of its own (a sandboxed frame) has locks to look at, and may not use them. */
+function forbidden(error: unknown): unknown {
+  if (errorName(error) !== 'SecurityError') return error
+  return new CofferError('unsupported', 'this page may not store anything: allow site data, or give its frame allow-same-origin', { cause: error })
 }
 
 export class Tab {
@@ -92,7 +99,11 @@ export class Tab {
     return new Promise((resolve, reject) => {
       this.#entering = { resolve, reject }
       if (!this.#alone) requireLocks()
-      this.#happen({ is: 'enter' })
+      try {
+        this.#happen({ is: 'enter' })
+      } catch (error) {
+        this.#refuse(error)
+      }
     })
   }
 
@@ -195,7 +206,7 @@ export class Tab {
       })
     }
     navigator.locks.request(lockName(this.#opening.name), options, hold).catch((error: unknown) => {
-      if (asked === this.#asked) this.#report(error)
+      if (asked === this.#asked) this.#refuse(error)
     })
   }
 
@@ -206,8 +217,14 @@ export class Tab {
         resolve()
         return new Promise(() => undefined)
       }
-      navigator.locks.request(clientName(this.#opening.name, this.#id), hold).catch(this.#report)
+      navigator.locks.request(clientName(this.#opening.name, this.#id), hold).catch((error: unknown) => this.#refuse(error))
     })
+  }
+
+  /** Locks may be refused at once, or (Firefox) when each is asked for. */
+  #refuse(error: unknown): void {
+    if (this.#entering === undefined) this.#report(error)
+    else this.#entering.reject(forbidden(error))
   }
 
   #hear(said: Said): void {
@@ -229,7 +246,7 @@ export class Tab {
       this.#session = new Session({ ...engine, close }, this.#lost)
       this.#happen({ is: 'opened' })
     } catch (error) {
-      this.#failure = encodeError(error)
+      this.#failure = this.#told(error)
       if (this.#failure.code === 'worker_lost') this.#lost(this.#failure.message)
       else this.#happen({ is: 'failed' })
     }
@@ -338,9 +355,16 @@ export class Tab {
       checkKey(this.#welcome.manifest, kind, secret, wrapped)
       this.#happen({ is: 'fits', leader })
     } catch (error) {
-      this.#failure = encodeError(error)
+      this.#failure = this.#told(error)
       this.#happen({ is: 'misfits', leader })
     }
+  }
+
+  /** A key that was right when this tab came in has been changed in another one since. */
+  #told(error: unknown): Failure {
+    const failure = encodeError(error)
+    if (this.#entering !== undefined || (failure.code !== 'wrong_key' && failure.code !== 'key_required')) return failure
+    return { ...failure, message: `the key of ${this.#opening.name} was changed in another tab; open it again with the new one` }
   }
 
   /** A page that closes does not wait for ever for a leader that is stuck. */
