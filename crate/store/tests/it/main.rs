@@ -8,6 +8,7 @@ mod fuzzed;
 mod increment;
 mod inspect;
 mod opening;
+mod recovery;
 mod review;
 mod support;
 mod vector;
