@@ -98,11 +98,14 @@ class ThreadQueries implements SyncQueries {
   }
 
   query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T[] {
-    return this.#rows<T>(sql, encodeParameters(parameters), options, everything)
+    return this.#rows<T>(sql, encodeParameters(parameters), options)
   }
 
   get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined {
-    return this.#rows<T>(sql, encodeParameters(parameters), options, 1)[0]
+    const values = encodeParameters(parameters)
+    const rows: T[] = []
+    decodeRows(this.on((connection) => connection.first(sql, values)), rows, options?.bigint)
+    return rows[0]
   }
 
   sql<T extends object = Row>(parts: TemplateStringsArray, ...values: readonly SqlInput[]): T[] {
@@ -176,12 +179,12 @@ class ThreadQueries implements SyncQueries {
     }
   }
 
-  #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: SyncQueryOptions = {}, count: number): T[] {
+  #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: SyncQueryOptions = {}): T[] {
     return this.on((connection) => {
       const cursor = connection.open(sql, values)
       const rows: T[] = []
       try {
-        if (cursor !== undefined) while (decodeRows(cursor.next(count, partBytes), rows, bigint) && rows.length < count);
+        if (cursor !== undefined) while (decodeRows(cursor.next(everything, partBytes), rows, bigint));
         return rows
       } finally {
         cursor?.free()

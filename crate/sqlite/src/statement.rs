@@ -109,13 +109,23 @@ pub fn malformed() -> Error {
 
 /// Runs one statement and returns all its rows in wire form.
 pub fn query(connection: &Connection, sql: &str, parameters: &Parameters<'_>) -> Result<Vec<u8>> {
+    query_up_to(connection, sql, parameters, usize::MAX)
+}
+
+/// Runs one statement until it has given so many rows, and returns these in wire form.
+pub fn query_up_to(
+    connection: &Connection,
+    sql: &str,
+    parameters: &Parameters<'_>,
+    rows_max: usize,
+) -> Result<Vec<u8>> {
     if own(connection, sql)? {
         return Ok(no_rows());
     }
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, parameters, sql)?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    chunk(connection, sql, &columns, &mut statement.raw_query(), usize::MAX, usize::MAX)
+    chunk(connection, sql, &columns, &mut statement.raw_query(), rows_max, usize::MAX)
 }
 
 /// The answer of a statement that returns no rows.
@@ -248,6 +258,15 @@ mod tests {
         assert_eq!((error.code, outcomes.len()), (ErrorCode::Constraint, 1));
         run_many(&connection, sql, &mut Sets::new(&bytes, sets.at()), &mut outcomes).unwrap();
         assert_eq!(outcomes[1], Outcome { changes: 1, last_insert_rowid: 20 });
+    }
+
+    #[test]
+    fn a_query_up_to_one_row_gives_one_and_says_that_more_may_follow() {
+        let connection = sample();
+        let first = query_up_to(&connection, "select id from t order by id", &Parameters::NONE, 1).unwrap();
+        assert_eq!((first[0], first[12]), (1, 1));
+        let none = query_up_to(&connection, "select id from t where id < 0", &Parameters::NONE, 1).unwrap();
+        assert_eq!((none[0], none[12]), (0, 0));
     }
 
     #[test]

@@ -166,6 +166,12 @@ impl WebConnection {
         self.connection.last_insert_rowid()
     }
 
+    /// Runs one statement and returns its first row in wire form: one call, where a cursor takes three.
+    pub fn first(&mut self, sql: &str, values: &[u8]) -> Result<Vec<u8>, JsValue> {
+        let values = read(values)?;
+        self.observed(sql, |connection| statement::query_up_to(connection, sql, &values, 1))
+    }
+
     /// Starts a query whose rows are taken chunk by chunk; nothing where it was a statement of Coffer's own, which has no rows.
     pub fn open(&mut self, sql: &str, values: &[u8]) -> Result<Option<WebCursor>, JsValue> {
         let values = read(values)?;

@@ -529,10 +529,10 @@ export class Session {
   }
 
   #query(client: Client, connection: Connection, { id, sql, values, first }: Bound & { id: number; first?: boolean }): Uint8Array {
+    if (first === true) return connection.first(sql, values)
     const cursor = connection.open(sql, values)
     if (cursor === undefined) return noRows()
     try {
-      if (first === true) return cursor.next(1, all)
       for (;;) {
         const rows = cursor.next(all, partBytes)
         if (!more(rows)) return rows
