@@ -124,5 +124,5 @@ const [begin, end] = ['<!-- figures: made by npm run bench -->', '<!-- end of fi
 export function inserted(document, outcome) {
   const [from, to] = [document.indexOf(begin), document.indexOf(end)]
   if (from < 0 || to < from) throw new Error('the document has no place for figures')
-  return `${document.slice(0, from)}${begin}\n\n${markdown(outcome)}\n\nMeasured on ${outcome.date} in ${outcome.browser}, ${outcome.machine}: medians of ${outcome.reps} interleaved repetitions.\n\n${document.slice(to)}`
+  return `${document.slice(0, from)}${begin}\n\n![the same as a chart](../bench/results/browser.svg)\n\n${markdown(outcome)}\n\nMeasured on ${outcome.date} in ${outcome.browser}, ${outcome.machine}: medians of ${outcome.reps} interleaved repetitions.\n\n${document.slice(to)}`
 }

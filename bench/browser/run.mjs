@@ -57,6 +57,7 @@ await entry(async (args) => {
   })
   console.log(markdown(outcome))
   if (!whole || values.keep) return
+  fs.mkdirSync(at('bench', 'results'), { recursive: true })
   fs.writeFileSync(at('bench', 'results', 'browser.json'), `${JSON.stringify(outcome, (_, value) => (typeof value === 'number' ? Math.round(value * 1000) / 1000 : value), 1)}\n`)
   fs.writeFileSync(at('bench', 'results', 'browser.svg'), chart(outcome))
   const document = at('docs', 'benchmarks.md')

@@ -36,6 +36,23 @@ test('are-the-types-wrong finds nothing in the packed package', wanted, () => {
   assert.equal(tool('node_modules/@arethetypeswrong/cli/dist/index.js', shop.tarball), '')
 })
 
+test('the packed package brings nothing else along, runs nothing when it is installed, and names all its files', wanted, () => {
+  const folder = project(shop, { name: 'manifest' })
+  const installed = JSON.parse(run(folder, 'npm', ['ls', '--all', '--json'])).dependencies
+  assert.deepEqual(Object.keys(installed), ['coffer-db'])
+  assert.equal(installed['coffer-db'].dependencies, undefined)
+  const at = path.join(folder, 'node_modules', 'coffer-db')
+  const { type, sideEffects, scripts, exports } = JSON.parse(readFileSync(path.join(at, 'package.json'), 'utf8'))
+  assert.deepEqual({ type, sideEffects }, { type: 'module', sideEffects: false })
+  assert.deepEqual(Object.keys(scripts ?? {}).filter((name) => /install|prepare/.test(name)), [])
+  const named = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [target] : Object.values(target)))
+  for (const file of named) assert.ok(readFileSync(path.join(at, file)).length > 0, file)
+  // The page's file finds worker and engine by the two expressions that bundlers recognise; the worker looks for nothing.
+  const text = (name) => readFileSync(path.join(at, 'dist', name), 'utf8')
+  for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) assert.ok(text('index.js').includes(literal), literal)
+  assert.ok(!/import\.meta|importScripts|\beval\b|new Function\b/.test(text('worker.js')))
+})
+
 for (const fixture of fixtures.filter(({ slow = false }) => !slow)) {
   test(`a project keeps its rows over a reload: ${fixture.name}`, wanted, async () => {
     assert.equal(fault(await tryOut(shop, fixture, launch), fixture), undefined)
