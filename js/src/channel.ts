@@ -10,7 +10,7 @@ import { Assistant } from './assistant.js'
 import { CofferError, decodeError, encodeError } from './error.js'
 import { clientName, reopening } from './names.js'
 import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
-import { rekeyed } from './protocol.js'
+import { changedElsewhere, rekeyed } from './protocol.js'
 import type { Leader, PlainKey } from './types.js'
 
 interface Waiting {
@@ -242,7 +242,7 @@ export class Channel {
   /** `lost`: perhaps by what it was asked. */
   #replace(plan: Plan, lost: boolean): void {
     this.#launch(plan).then((joined) => this.#join(joined, lost), (error: unknown) => {
-      const failure = encodeError(error)
+      const failure = changedElsewhere(encodeError(error), plan.name)
       this.end(decodeError(failure))
       this.#news({ event: 'ended', failure })
     })

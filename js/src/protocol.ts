@@ -30,6 +30,12 @@ export function rekeyed<T extends { readonly key?: PlainKey }>(opening: T, key: 
   return key === undefined ? changed : { ...changed, key }
 }
 
+/** What is said when files are to be opened again with a key that was right before: it has been changed in another tab since. */
+export function changedElsewhere(failure: Failure, name: string): Failure {
+  if (failure.code !== 'wrong_key' && failure.code !== 'key_required') return failure
+  return { ...failure, message: `the key of ${name} was changed in another tab; open it again with the new one` }
+}
+
 /** One statement with its parameters in wire form. */
 export interface Bound {
   readonly sql: string

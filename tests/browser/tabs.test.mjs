@@ -5,13 +5,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { engines, launch, placesOf } from './launch.mjs'
 
 let site
 before(async () => (site = await serve('.')))
 after(() => site.close())
-
-const places = ['opfs', 'indexeddb']
 
 /** Tests by name. Each function runs in the page with a database's name and options; what it returns is compared, or checked. */
 const cases = {
@@ -308,6 +306,65 @@ const cases = {
     gives: { none: 'key_required', other: 'wrong_key', words: 'wrong_key', right: 'fine', made: 'exists', elsewhere: 'locked_elsewhere', version: 'locked_elsewhere', keyForPlain: 'wrong_key', leads: ['self', { x: 1 }] },
   },
 
+  'after a change of keys in one tab the others go on, and whoever has to open the files with the old key is told so': {
+    run: async (name, options) => {
+      const { key, outcome, settles, tab } = window.tabs
+      const seen = []
+      for (const [changes, dies] of [['leader', 'closes'], ['follower', 'closes'], ['leader', 'dies'], ['follower', 'dies']]) {
+        const place = `${name} ${changes} ${dies}`
+        const [a, b, c] = [await tab(), await tab(), await tab()]
+        const first = await a.openMortal(place, { ...options, key: key(1) })
+        await first.db.exec('create table t(x); insert into t values (1)')
+        const second = await b.open(place, { ...options, key: key(1) })
+        const [changer, other] = changes === 'leader' ? [first.db, second] : [second, first.db]
+        const events = []
+        other.on('error', ({ code, message }) => events.push([code, message]))
+        other.on('close', () => events.push('close'))
+        await changer.keys.change(key(1), key(2))
+        await other.run('insert into t values (2)')
+        await changer.run('insert into t values (3)')
+        // A third one comes in with the new key only.
+        const late = [await settles(outcome(c.open(place, { ...options, key: key(1) }))), await settles(outcome(c.open(place, { ...options, key: key(2) }).then((db) => db.close())))]
+        // Who leads goes, or its worker dies: one of the two has to open the files anew.
+        if (dies === 'closes') {
+          await first.db.close()
+          a.close()
+        } else first.kill()
+        // What the dead worker had in hand is told as lost, and what is asked then is answered by the next.
+        const asked = async () => {
+          const answer = await settles(outcome(first.db.get('select count(*) as n from t')))
+          return answer === 'worker_lost' ? settles(outcome(first.db.get('select count(*) as n from t'))) : answer
+        }
+        const after = {
+          first: dies === 'closes' ? 'closed' : await asked(),
+          second: await settles(outcome(second.get('select count(*) as n from t'))),
+        }
+        const again = await settles(c.open(place, { ...options, key: key(2) }))
+        const { n } = await settles(again.get('select count(*) as n from t'))
+        const check = Object.values(await again.get('pragma integrity_check'))[0]
+        seen.push({ changes, dies, late, after, n, check, told: events.filter((event) => event !== 'close' && event[0] !== 'worker_lost') })
+        await again.close()
+        for (const one of [a, b, c]) one.close()
+      }
+      return seen
+    },
+    check: (seen, t) => {
+      for (const { changes, dies, late, after, n, check, told } of seen) {
+        const what = `the ${changes} changed it, the leader ${dies}: ${JSON.stringify({ after, told })}`
+        t.diagnostic(what)
+        assert.deepEqual([late, n, check], [['wrong_key', 'fine'], 3, 'ok'], what)
+        // Each is served or refused, and whoever changed the key has it.
+        const outcomes = { first: after.first.n ?? after.first, second: after.second.n ?? after.second }
+        assert.ok(Object.values(outcomes).every((one) => [3, 'wrong_key', 'closed'].includes(one)), what)
+        assert.equal(outcomes[changes === 'follower' ? 'second' : 'first'], changes === 'leader' && dies === 'closes' ? 'closed' : 3, what)
+        for (const [code, message] of told) {
+          assert.equal(code, 'wrong_key')
+          assert.match(message, /changed in another tab; open it again/)
+        }
+      }
+    },
+  },
+
   'a tab that only reads does so whoever leads, and never writes': {
     run: async (name, options) => {
       const { outcome, tab } = window.tabs
@@ -581,7 +638,7 @@ for (const engine of engines) {
     t.after(close)
     await page.goto(`${site.address}tests/browser/pages/tabs.html`)
     await page.waitForFunction(() => window.tabs !== undefined)
-    for (const backend of places) {
+    for (const backend of placesOf(engine)) {
       for (const [name, { run, gives, check }] of Object.entries(cases)) {
         await t.test(`${backend}: ${name}`, { timeout: 240_000 }, async (t) => {
           const seen = await page.evaluate(`(${run.toString()})(${JSON.stringify(`${backend} ${name}`)}, ${JSON.stringify({ backend })}, ${rounds})`)

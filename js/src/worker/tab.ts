@@ -14,7 +14,7 @@ import { openDatabase } from '../host.js'
 import type { OpenDatabase } from '../host.js'
 import { clientName, lockName, reopening, uniqueName } from '../names.js'
 import type { ClientId, Failure, FromWorker, Joined, Opening, ToWorker } from '../protocol.js'
-import { rekeyed } from '../protocol.js'
+import { changedElsewhere, rekeyed } from '../protocol.js'
 import type { Leader } from '../types.js'
 import { Client, buffers } from './client.js'
 import type { Caller } from './client.js'
@@ -363,8 +363,7 @@ export class Tab {
   /** A key that was right when this tab came in has been changed in another one since. */
   #told(error: unknown): Failure {
     const failure = encodeError(error)
-    if (this.#entering !== undefined || (failure.code !== 'wrong_key' && failure.code !== 'key_required')) return failure
-    return { ...failure, message: `the key of ${this.#opening.name} was changed in another tab; open it again with the new one` }
+    return this.#entering === undefined ? changedElsewhere(failure, this.#opening.name) : failure
   }
 
   /** A page that closes does not wait for ever for a leader that is stuck. */
