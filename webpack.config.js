@@ -1,4 +1,4 @@
-// Bundles the page in www/, which imports `coffer-db` by name from the built package and lets webpack find worker and wasm, exactly as a
+// Bundles the pages in www/, which import `coffer-db` by name from the built package and lets webpack find worker and wasm, exactly as a
 // user's project would.
 
 import * as path from 'node:path'
@@ -12,8 +12,8 @@ export const demo = {
   mode: 'production',
   target: 'web',
   context: root,
-  entry: path.join(root, 'www', 'main.js'),
-  output: { path: path.join(root, 'www', 'built'), filename: 'main.js', assetModuleFilename: '[name][ext]', publicPath: 'auto' },
+  entry: { main: path.join(root, 'www', 'main.js'), passkey: path.join(root, 'www', 'passkey.js') },
+  output: { path: path.join(root, 'www', 'built'), filename: '[name].js', assetModuleFilename: '[name][ext]', publicPath: 'auto' },
   devtool: 'source-map',
   performance: false,
 }

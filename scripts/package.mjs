@@ -131,5 +131,5 @@ await entry(async () => {
   await build({ ...bundled, sourcemap: false, entryPoints: ['js/src/inline.ts'], outfile: 'dist/inline.js', format: 'esm', plugins: [payload(worker, wasm)] })
 
   await bundle(webpack, demo)
-  for (const name of ['index.html', 'style.css', 'icon.svg']) fs.copyFileSync(at('www', name), at('www', 'built', name))
+  for (const name of ['index.html', 'passkey.html', 'style.css', 'icon.svg']) fs.copyFileSync(at('www', name), at('www', 'built', name))
 })

@@ -14,7 +14,7 @@ import { launchWebKit } from './webkit.mjs'
  * ports have), so OPFS is no place there; it runs when it is named, since not every test was seen to pass in it yet.
  */
 const known = {
-  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true },
+  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true, authenticator: true },
   firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'], names: true },
   webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true },
 }
@@ -79,6 +79,16 @@ async function launchFirefox(profile, hidden) {
   const extraPrefsFirefox = { 'network.dns.localDomains': insecureHost, ...(hidden && { 'browser.privatebrowsing.autostart': true }) }
   const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, extraPrefsFirefox })
   return { browser, page: await browser.newPage() }
+}
+
+/** A passkey device that the browser plays, with PRF, and how to have it forget its passkeys; undefined where the driver has none. */
+export async function virtualAuthenticator(engine, page) {
+  if (known[engine].authenticator !== true) return undefined
+  const session = await page.context().newCDPSession(page)
+  await session.send('WebAuthn.enable')
+  const options = { protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true, hasPrf: true }
+  const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', { options })
+  return { forget: () => session.send('WebAuthn.clearCredentials', { authenticatorId }) }
 }
 
 function startWebKit(profile) {
