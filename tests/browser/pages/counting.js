@@ -1,11 +1,17 @@
-// The package's own worker, with every call on a file of OPFS counted: told on the channel `calls`, and begun anew with each answer.
+// The package's own worker, with every call on a file of OPFS counted, and the bytes that reads give: told on the channel `calls`, and
+// begun anew with each answer.
 
 const counts = {}
+const count = (name, more) => {
+  counts[name] = (counts[name] ?? 0) + more
+}
 for (const name of ['read', 'write', 'flush', 'truncate', 'getSize']) {
   const real = FileSystemSyncAccessHandle.prototype[name]
   FileSystemSyncAccessHandle.prototype[name] = function (...args) {
-    counts[name] = (counts[name] ?? 0) + 1
-    return real.apply(this, args)
+    count(name, 1)
+    const given = real.apply(this, args)
+    if (name === 'read') count('bytesRead', given)
+    return given
   }
 }
 
