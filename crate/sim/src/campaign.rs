@@ -45,8 +45,9 @@ pub struct Outcome {
 }
 
 impl Campaign {
-    /// The recorded window: the same seeds in the same order on every machine, each of which has passed. What is found in
-    /// it was brought by the change at hand, and not by the hour of the day.
+    /// The recorded window: the same seeds in the same order on every machine, so that what is found in it was brought by
+    /// the change at hand, and not by the hour of the day. Every test run walks through its beginning, which has passed;
+    /// the rest is walked by command, before a release at the latest.
     pub fn window(time: Duration, threads: usize) -> Self {
         Self {
             start: GENERATOR * 1_000_000_000,

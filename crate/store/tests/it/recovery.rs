@@ -245,3 +245,85 @@ fn a_log_whose_header_never_came_is_dropped_and_reported_and_what_it_held_does_n
         assert!(!bytes.windows(22).any(|window| window == b"what nobody is to read"), "{name}");
     }
 }
+
+fn plain() -> Options {
+    let none = coffer_store::CodecChoice::from(coffer_store::Codec::None);
+    Options { hot: none, cold: none, ..small() }
+}
+
+/// Two lives of one database, each of whose commits is whole, and whose frames lie in the same places under the same key.
+#[test]
+fn a_commit_of_another_life_does_not_continue_this_one() {
+    for key in [None, Some(1)] {
+        let storage = MemStorage::new();
+        let mut store = create(&storage, plain(), key);
+        put(&mut store, 1..=1, 1);
+        drop(store);
+        let lives = [2, 3].map(|version| {
+            let storage = copy(&storage);
+            let mut store = open(&storage, plain(), key);
+            put(&mut store, 1..=2, version);
+            put(&mut store, 3..=5, 4);
+            let record = store.snapshot().record(page(3), &mut Scratch::default()).unwrap().unwrap();
+            let end = store.stats().log_bytes;
+            (storage, record.file, record.offset, end)
+        });
+        let [(one, name, offset, end), (other, other_name, other_offset, other_end)] = lives;
+        assert_eq!((&name, offset, end), (&other_name, other_offset, other_end));
+        let mut bytes = one.bytes(&name).unwrap();
+        let (from, to) = (usize::try_from(offset).unwrap(), usize::try_from(end).unwrap());
+        bytes[from..to].copy_from_slice(&other.bytes(&name).unwrap()[from..to]);
+        one.put(&name, bytes);
+        let slot_key = key.map(crate::support::slot_key);
+        let (store, recovered) = Store::open(one, Box::new(Seeded(4)), plain(), slot_key.as_ref()).unwrap();
+        assert_eq!(store.head(), coffer_store::CommitId(2));
+        assert_eq!(recovered.bytes_dropped, end - offset);
+    }
+}
+
+#[test]
+fn a_commit_that_cuts_and_grows_again_leaves_nothing_between() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    put(&mut store, 1..=5, 1);
+    let mut txn = store.begin();
+    txn.set_page_count(coffer_store::PageCount(2));
+    txn.write(page(5), &[5; 1024]).unwrap();
+    store.commit(txn, coffer_store::Commit::default()).unwrap();
+    store.close().unwrap();
+    let store = open(&storage, small(), None);
+    let shown = |number| store.snapshot().read(page(number), &mut [0; 1024], &mut Scratch::default()).unwrap();
+    assert_eq!([1, 2, 3, 4, 5].map(shown), [true, true, false, false, true]);
+}
+
+#[test]
+fn a_root_that_is_older_than_a_segment_is_told_from_a_job_that_was_interrupted() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    put(&mut store, 1..=3, 1);
+    store.checkpoint(&Inline, 1).unwrap();
+    store.close().unwrap();
+    let old = copy(&storage);
+    let mut store = open(&storage, small(), None);
+    put(&mut store, 1..=3, 2);
+    store.checkpoint(&Inline, 1).unwrap();
+    store.close().unwrap();
+    let newer = storage.bytes("seg-2").unwrap();
+    let same = old.bytes("seg-1").unwrap();
+    for name in old.list().unwrap().into_iter().filter(|name| name.starts_with("log-")) {
+        old.remove(&name).unwrap();
+    }
+    for (name, bytes, expected) in [
+        ("seg-2", &newer, Some(What::CommitsMissing)),
+        ("seg-7", &newer, Some(What::CommitsMissing)),
+        // As far as the root goes, or of nobody: no news.
+        ("seg-2", &same, None),
+        ("seg-2", &b"not a segment".to_vec(), None),
+        // Its number was used up: an older file that was not removed.
+        ("seg-0", &newer, None),
+    ] {
+        let storage = copy(&old);
+        storage.put(name, bytes.clone());
+        assert_eq!(what(try_open(storage, small())), expected, "{name}");
+    }
+}
