@@ -61,6 +61,8 @@ const glue = {
         .replaceAll(/\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: /g, '')
         // Only for messages about what should not be.
         .replace(/^function debugString\(val\) \{$.*?^\}$/ms, 'function debugString(val) {\n  return String(val)\n}')
+        // What it would say, the types say.
+        .replace(/^function _assertClass\(instance, klass\) \{$.*?^\}$/ms, 'function _assertClass() {}')
         .replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{$.*?^\}$/ms, '')
       return { contents, loader: 'js' }
     })
