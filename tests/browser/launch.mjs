@@ -77,7 +77,7 @@ async function launchChromium(profile, hidden) {
 
 async function launchFirefox(profile, hidden) {
   const extraPrefsFirefox = { 'network.dns.localDomains': insecureHost, ...(hidden && { 'browser.privatebrowsing.autostart': true }) }
-  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, extraPrefsFirefox })
+  const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, protocolTimeout: 900_000, extraPrefsFirefox })
   return { browser, page: await browser.newPage() }
 }
 
