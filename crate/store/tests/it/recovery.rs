@@ -69,7 +69,9 @@ fn a_reader_looks_three_times_before_it_believes_in_damage_and_a_writer_once() {
     for (read_only, heals_at, looks_expected) in [(true, 2, 2), (true, 3, 3), (true, 9, 3), (false, 9, 1)] {
         let files = copy(&whole);
         let mut damaged = whole.bytes("manifest").unwrap();
-        damaged.iter_mut().for_each(|byte| *byte ^= 0xff);
+        for byte in &mut damaged {
+            *byte ^= 0xff;
+        }
         damaged[..8].copy_from_slice(b"COFFERMF");
         files.put("manifest", damaged);
         let looks = Arc::new(AtomicU32::new(0));
