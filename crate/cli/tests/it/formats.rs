@@ -225,7 +225,7 @@ fn a_bad_row_is_named_and_nothing_is_loaded() {
     let with = |rule: &str| {
         place.run_on(&format!("load a.coffer - --format csv -t t --on-conflict {rule}"), b"id,x\n1,a\n1,b\n").ok()
     };
-    assert_eq!(with("ignore"), "1 rows\n");
+    assert_eq!(with("ignore"), "1 row\n");
     assert_eq!(with("replace"), "2 rows\n");
     assert_eq!(place.run_on("shell a.coffer", b"select * from t;\n").ok(), "1|b\n");
 }
