@@ -101,3 +101,22 @@ fn compaction_takes_bounded_space_for_a_much_rewritten_database() {
     let info = database.storage_info().unwrap();
     assert!(info.dead_bytes * 10 < info.stored_bytes && info.segments == 1, "{info:?}");
 }
+
+#[test]
+fn vacuum_gives_back_the_space_of_what_was_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(&directory.path().join("a.coffer"), Upkeep::Manual, Settings::default());
+    let connection = database.connect().unwrap();
+    fill(&connection, 3000);
+    database.compact().unwrap();
+    let full = database.storage_info().unwrap();
+    connection.execute_batch("delete from t where rowid % 10 <> 0").unwrap();
+    connection.execute_batch("vacuum").unwrap();
+    database.compact().unwrap();
+    let small = database.storage_info().unwrap();
+    assert!(small.page_count * 5 < full.page_count, "{} of {} pages", small.page_count, full.page_count);
+    assert!(small.stored_bytes * 5 < full.stored_bytes, "{} of {} bytes", small.stored_bytes, full.stored_bytes);
+    assert_eq!((small.free_pages, small.dead_bytes), (0, 0));
+    let rows: i64 = connection.query_row("select count(*) from t", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 300);
+}

@@ -7,6 +7,7 @@ mod elsewhere;
 mod fuzzed;
 mod increment;
 mod inspect;
+mod latch;
 mod opening;
 mod recovery;
 mod review;

@@ -9,11 +9,13 @@ use coffer_store::{
 
 use crate::support::{Seeded, content, create, open, page, put, slot_key, small};
 
-/// A disk that is full for the next write to a file whose name begins so.
+type Fault = (&'static str, DeviceOp, DeviceErrorKind);
+
+/// A disk that is full for the next write to a file whose name begins so, or fails otherwise.
 #[derive(Clone, Default)]
 pub(crate) struct Filling {
     pub(crate) files: MemStorage,
-    full_for: Arc<Mutex<Option<&'static str>>>,
+    next: Arc<Mutex<Option<Fault>>>,
     /// Read by another process.
     pinned: Option<&'static str>,
 }
@@ -21,12 +23,17 @@ pub(crate) struct Filling {
 pub(crate) struct FillingDevice {
     name: String,
     device: MemDevice,
-    full_for: Arc<Mutex<Option<&'static str>>>,
+    next: Arc<Mutex<Option<Fault>>>,
 }
 
 impl Filling {
     pub(crate) fn fill(&self, name: &'static str) {
-        *self.full_for.lock().unwrap() = Some(name);
+        self.fail(name, DeviceOp::Write, DeviceErrorKind::NoSpace);
+    }
+
+    /// The next such operation on a file whose name begins so fails.
+    pub(crate) fn fail(&self, name: &'static str, op: DeviceOp, kind: DeviceErrorKind) {
+        *self.next.lock().unwrap() = Some((name, op, kind));
     }
 }
 
@@ -35,7 +42,7 @@ impl Storage for Filling {
 
     fn open(&self, name: &str, mode: OpenMode) -> Result<FillingDevice, DeviceError> {
         let device = self.files.open(name, mode)?;
-        Ok(FillingDevice { name: name.into(), device, full_for: Arc::clone(&self.full_for) })
+        Ok(FillingDevice { name: name.into(), device, next: Arc::clone(&self.next) })
     }
 
     fn list(&self) -> Result<Vec<String>, DeviceError> {
@@ -61,11 +68,7 @@ impl Device for FillingDevice {
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-        let mut full_for = self.full_for.lock().unwrap();
-        if full_for.is_some_and(|name| self.name.starts_with(name)) {
-            *full_for = None;
-            return Err(DeviceError::new(DeviceOp::Write, &self.name, offset, DeviceErrorKind::NoSpace));
-        }
+        self.meet(DeviceOp::Write, offset)?;
         self.device.write_at(offset, data)
     }
 
@@ -74,7 +77,18 @@ impl Device for FillingDevice {
     }
 
     fn flush(&self) -> Result<(), DeviceError> {
+        self.meet(DeviceOp::Flush, 0)?;
         self.device.flush()
+    }
+}
+
+impl FillingDevice {
+    fn meet(&self, op: DeviceOp, offset: u64) -> Result<(), DeviceError> {
+        let mut next = self.next.lock().unwrap();
+        match next.take_if(|(name, at, _)| self.name.starts_with(*name) && *at == op) {
+            Some((_, _, kind)) => Err(DeviceError::new(op, &self.name, offset, kind)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,7 +99,7 @@ pub(crate) fn create_filling(disk: &Filling, key: Option<u8>) -> Store<Filling> 
     Store::create(disk.clone(), Box::new(Seeded(1)), small(), new_key).unwrap()
 }
 
-fn write<D: Device>(txn: &mut Txn<D>, pages: impl IntoIterator<Item = u32>, version: u64) {
+pub(crate) fn write<D: Device>(txn: &mut Txn<D>, pages: impl IntoIterator<Item = u32>, version: u64) {
     let size = small().page_size;
     for number in pages {
         txn.write(page(number), &content(size, number, version)).unwrap();
@@ -93,7 +107,7 @@ fn write<D: Device>(txn: &mut Txn<D>, pages: impl IntoIterator<Item = u32>, vers
 }
 
 /// Whether these pages have this version in the newest state.
-fn assert_version<S: Storage>(store: &Store<S>, pages: impl IntoIterator<Item = u32>, version: u64) {
+pub(crate) fn assert_version<S: Storage>(store: &Store<S>, pages: impl IntoIterator<Item = u32>, version: u64) {
     let mut scratch = Scratch::default();
     let mut out = vec![0; store.page_size().bytes()];
     for number in pages {
