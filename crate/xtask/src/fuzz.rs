@@ -29,7 +29,7 @@ fn run(mut args: Args) -> Outcome {
     let mut command = cargo_fuzz();
     if std::env::var_os("CC").is_none() {
         // The sanitizer takes a table of zstd's, compiled by gcc, for a fault: see fuzz/README.md.
-        command.env("CC", "clang");
+        command.env("CC", clang());
     }
     match words.first() {
         None => shell::run("cargo fuzz", command.arg("list")),
@@ -38,6 +38,12 @@ fn run(mut args: Args) -> Outcome {
             shell::run("the fuzz target", &mut command)
         }
     }
+}
+
+/// Debian's has its version in its name unless a package of that name is there too.
+fn clang() -> String {
+    let mut versions = (14..40).rev().map(|version| format!("clang-{version}"));
+    versions.find(|name| shell::exists(name)).unwrap_or_else(|| "clang".to_owned())
 }
 
 /// Instrumentation is not stable. A nightly compiler has it, and so has this one when it is told that it may use it.
