@@ -190,4 +190,21 @@ mod tests {
         crate::bytes::patch(&mut out, 4, &u32::MAX.to_le_bytes());
         assert_eq!(FrameHeader::decode(&out, PageSize::MAX), None);
     }
+
+    #[test]
+    fn a_frame_has_a_body_and_no_larger_one_than_its_page() {
+        let size = PageSize::new(1024).unwrap();
+        let header = |page: u32, frame_bytes: usize| {
+            let mut bytes = Vec::new();
+            begin_frame(&mut bytes, page, CommitId(1));
+            crate::bytes::patch(&mut bytes, 4, &u32::try_from(frame_bytes).unwrap().to_le_bytes());
+            FrameHeader::decode(&bytes, size).is_some()
+        };
+        let around = FRAME_HEADER_BYTES + FRAME_TRAILER_BYTES;
+        for (page, payload_most) in [(1, 1024), (0, COMMIT_MARK_BYTES + COMMIT_PAYLOAD_BYTES)] {
+            let most = around + body_bytes_max(payload_most);
+            assert!(!header(page, 0) && !header(page, around) && header(page, around + 1));
+            assert!(header(page, most) && !header(page, most + 1) && !header(page, u32::MAX as usize));
+        }
+    }
 }

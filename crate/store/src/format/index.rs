@@ -135,4 +135,17 @@ mod tests {
         payload.put_u32(u32::MAX);
         assert_eq!(decode_index(&payload, |_| ()), None);
     }
+
+    #[test]
+    fn an_index_record_has_one_entry_at_least_and_not_too_many() {
+        let payload = |count: usize| {
+            let mut out = 64u64.to_le_bytes().to_vec();
+            out.extend(u32::try_from(count).unwrap().to_le_bytes());
+            // A step of one page, the same commit, an empty body.
+            out.extend([1, 0, 0].repeat(count));
+            decode_index(&out, |_| ())
+        };
+        assert_eq!((payload(0), payload(1)), (None, Some(1)));
+        assert_eq!((payload(INDEX_ENTRIES_MAX), payload(INDEX_ENTRIES_MAX + 1)), (Some(INDEX_ENTRIES_MAX), None));
+    }
 }

@@ -350,3 +350,38 @@ fn take_slot(reader: &mut Reader<'_>) -> Option<KeySlot> {
     reader.take(reader.rest().len() - rest.len())?;
     Some(slot)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(id: u64, base: u64, last: u64) -> SegmentEntry {
+        let (file_bytes, records, epoch) = (100, 1, Epoch(0));
+        SegmentEntry { id: SegmentId(id), file_bytes, records, base: CommitId(base), last: CommitId(last), epoch }
+    }
+
+    #[test]
+    fn segments_follow_each_other_up_to_the_newest_commit() {
+        let in_order = |segments: &[SegmentEntry]| segments_in_order(segments, SegmentId(8), CommitId(20));
+        assert!(in_order(&[]));
+        assert!(
+            in_order(&[segment(7, 0, 10), segment(2, 10, 10), segment(3, 15, 20)]),
+            "gaps are of commits that changed nothing"
+        );
+        assert!(!in_order(&[segment(1, 0, 10), segment(2, 9, 20)]), "one begins before the other ends");
+        assert!(!in_order(&[segment(1, 10, 9)]), "one ends before it begins");
+        assert!(!in_order(&[segment(1, 0, 21)]), "one is newer than the newest commit");
+        assert!(!in_order(&[segment(8, 0, 10)]), "one has an id that is not given out yet");
+    }
+
+    #[test]
+    fn a_list_is_refused_by_its_count_alone() {
+        let list = |count: u32, bytes: usize| {
+            let mut out = count.to_le_bytes().to_vec();
+            out.resize(4 + bytes, 7);
+            take_list(&mut Reader::new(&out), 3, |reader| reader.u8()).map(|list| list.len())
+        };
+        assert_eq!((list(0, 0), list(3, 3), list(3, 2)), (Some(0), Some(3), None));
+        assert_eq!((list(4, 4), list(u32::MAX, 9)), (None, None));
+    }
+}

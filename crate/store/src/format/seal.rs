@@ -111,4 +111,35 @@ mod tests {
         assert_eq!(Seal::decode(&bytes), Some(seal));
         assert_eq!(Seal::decode(&bytes[..bytes.len() - 1]), None);
     }
+
+    #[test]
+    fn each_rule_of_a_seal_is_one_by_itself() {
+        let good = Seal {
+            id: SegmentId(1),
+            database: DatabaseId([2; 16]),
+            index_start: 100,
+            index_records: 1,
+            page_count: PageCount(3),
+            records: 3,
+            base: CommitId(4),
+            last: CommitId(4),
+            chain: Chain([6; 16]),
+            dictionary_crc: 7,
+            flags: SEAL_SELF_CONTAINED | SEAL_EVERY_VERSION,
+            commits_start: 100,
+            file_bytes: 100,
+        };
+        assert_eq!(Seal::decode(&good.encode()), Some(good.clone()), "each number at the end of what it may be");
+        for bad in [
+            Seal { index_start: 101, file_bytes: 200, ..good.clone() },
+            Seal { commits_start: 101, ..good.clone() },
+            Seal { base: CommitId(5), ..good.clone() },
+            Seal { flags: good.flags | 1 << 31, ..good.clone() },
+        ] {
+            assert_eq!(Seal::decode(&bad.encode()), None, "{bad:?}");
+        }
+        let mut longer = good.encode();
+        longer.push(0);
+        assert_eq!(Seal::decode(&longer), None);
+    }
 }
