@@ -129,12 +129,12 @@ mod tests {
             commits_start: 100,
             file_bytes: 100,
         };
-        assert_eq!(Seal::decode(&good.encode()), Some(good.clone()), "each number at the end of what it may be");
+        assert_eq!(Seal::decode(&good.encode()), Some(good), "each number at the end of what it may be");
         for bad in [
-            Seal { index_start: 101, file_bytes: 200, ..good.clone() },
-            Seal { commits_start: 101, ..good.clone() },
-            Seal { base: CommitId(5), ..good.clone() },
-            Seal { flags: good.flags | 1 << 31, ..good.clone() },
+            Seal { index_start: 101, file_bytes: 200, ..good },
+            Seal { commits_start: 101, ..good },
+            Seal { base: CommitId(5), ..good },
+            Seal { flags: good.flags | 1 << 31, ..good },
         ] {
             assert_eq!(Seal::decode(&bad.encode()), None, "{bad:?}");
         }
