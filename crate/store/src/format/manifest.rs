@@ -379,7 +379,7 @@ mod tests {
         let list = |count: u32, bytes: usize| {
             let mut out = count.to_le_bytes().to_vec();
             out.resize(4 + bytes, 7);
-            take_list(&mut Reader::new(&out), 3, |reader| reader.u8()).map(|list| list.len())
+            take_list(&mut Reader::new(&out), 3, Reader::u8).map(|list| list.len())
         };
         assert_eq!((list(0, 0), list(3, 3), list(3, 2)), (Some(0), Some(3), None));
         assert_eq!((list(4, 4), list(u32::MAX, 9)), (None, None));
