@@ -157,7 +157,7 @@ const cases = {
     gives: [],
   },
 
-  'what is imported is read no faster than it is taken, and let go of when it is given up': {
+  'what is imported is let go of when it is given up, also while it gives nothing': {
     run: `
       const plain = new Uint8Array(await (await window.plainFile).arrayBuffer())
       const stream = (state) => new ReadableStream({
