@@ -139,11 +139,10 @@ impl SharedCounts {
         u64::from_le(self.at(index).load(Ordering::Acquire))
     }
 
-    /// Puts a number at an index, for every process that maps the file or reads it. Nothing if it was mapped for reading.
+    /// Puts a number at an index, for every process that maps the file or reads it.
     pub fn store(&self, index: usize, count: u64) {
-        if self.writable {
-            self.at(index).store(count.to_le(), Ordering::Release);
-        }
+        assert!(self.writable, "who only reads counts nothing");
+        self.at(index).store(count.to_le(), Ordering::Release);
     }
 
     fn at(&self, index: usize) -> &AtomicU64 {
@@ -151,7 +150,7 @@ impl SharedCounts {
         #[expect(clippy::cast_ptr_alignment, reason = "a map begins at a page")]
         let place = self.map.as_mut_ptr().cast::<u64>();
         // SAFETY: the map is page-aligned, lives as long as `self` and holds the number, which was checked; the file is never
-        // cut, and others change it while we look, which is what an atomic is for. Only `store` writes, where the map allows it.
+        // cut, and others change it while we look, which is what an atomic is for. Only `store` writes, and only where the map allows it.
         unsafe { AtomicU64::from_ptr(place.add(index)) }
     }
 }
