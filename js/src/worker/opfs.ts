@@ -81,8 +81,10 @@ export class OpfsDirectory implements Directory {
     const dearMs = 0.015
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const start = performance.now()
-      for (let call = 0; call < calls; call += 1) handle.getSize()
-      if (performance.now() - start <= calls * dearMs) return
+      const isDear = (): boolean => performance.now() - start > calls * dearMs
+      // Where they are, opening does not wait for the rest of them.
+      for (let call = 0; call < calls && !(call % 10 === 0 && isDear()); call += 1) handle.getSize()
+      if (!isDear()) return
     }
     this.#clusterBytes = 64 * 1024
   }
