@@ -263,6 +263,8 @@ pub struct Encoded {
 pub struct Encoder {
     choice: CodecChoice,
     engine: Engine,
+    /// Where a page is compressed before it is known what becomes of it. Kept, as clearing it would cost more than the copy out of it.
+    room: Vec<u8>,
 }
 
 enum Engine {
@@ -296,7 +298,7 @@ impl Encoder {
             Codec::Gzip => Engine::Gzip(gzip::Encoder::new(choice.level.unsigned_abs())),
             _ => Engine::None,
         };
-        Self { choice, engine }
+        Self { choice, engine, room: Vec::new() }
     }
 
     /// What it was made for.
@@ -310,15 +312,19 @@ impl Encoder {
         if is_zero(raw) {
             return STORED;
         }
-        let start = out.len();
         if !matches!(self.engine, Engine::None) && !looks_random(raw) {
-            // What does not fit in here is not worth decoding later.
-            out.resize(start + raw.len() - raw.len().div_ceil(SAVING_SHARE), 0);
-            if let Some(len) = out.get_mut(start..).and_then(|room| self.engine.encode(raw, room)) {
-                out.truncate(start + len);
+            // What is longer is not worth decoding later.
+            let most = raw.len() - raw.len().div_ceil(SAVING_SHARE);
+            let room = self.engine.room(raw.len(), most);
+            if self.room.len() < room {
+                self.room.resize(room, 0);
+            }
+            let len =
+                self.room.get_mut(..room).and_then(|room| self.engine.encode(raw, room)).filter(|&len| len <= most);
+            if let Some(coded) = len.and_then(|len| self.room.get(..len)) {
+                out.extend_from_slice(coded);
                 return Encoded { codec: self.choice.codec, dictionary: self.engine.uses_dictionary() };
             }
-            out.truncate(start);
         }
         out.extend_from_slice(raw);
         STORED
@@ -332,6 +338,17 @@ impl fmt::Debug for Encoder {
 }
 
 impl Engine {
+    /// How much room to give for a page whose coded form may have `most` bytes.
+    fn room(&self, raw_bytes: usize, most: usize) -> usize {
+        #[cfg(not(feature = "lz4"))]
+        let _ = raw_bytes;
+        match self {
+            #[cfg(feature = "lz4")]
+            Self::Lz4(_) => lz4::Encoder::room(raw_bytes),
+            _ => most,
+        }
+    }
+
     fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Option<usize> {
         #[cfg(not(any(feature = "rle", feature = "lz4", feature = "zstd", feature = "gzip")))]
         let _ = (raw, out);

@@ -1,33 +1,26 @@
 //! The LZ4 block format: no frame, no length; the record's header knows both.
 
-use alloc::vec::Vec;
-
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size};
 
 use crate::error::What;
 
-/// A match table and a buffer, both kept between pages.
-pub struct Encoder {
-    table: CompressTable,
-    scratch: Vec<u8>,
-}
+/// A match table, kept between pages.
+pub struct Encoder(CompressTable);
 
 impl Encoder {
     pub fn new() -> Self {
         // The large table takes pages of 64 KiB too, so that what is written never depends on what was written before.
-        Self { table: CompressTable::large(), scratch: Vec::new() }
+        Self(CompressTable::large())
     }
 
-    /// Writes the coded form of `raw` to the beginning of `out` and returns its length, or `None` if it does not fit.
+    /// How much room it has to be given for a page: the library insists on the worst case.
+    pub const fn room(raw_bytes: usize) -> usize {
+        get_maximum_output_size(raw_bytes)
+    }
+
+    /// Writes the coded form of `raw` to the beginning of `out` and returns its length.
     pub fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Option<usize> {
-        // The library insists on room for the worst case.
-        let room = get_maximum_output_size(raw.len());
-        if self.scratch.len() < room {
-            self.scratch.resize(room, 0);
-        }
-        let len = compress_into_with_table(raw, &mut self.scratch, &mut self.table).ok()?;
-        out.get_mut(..len)?.copy_from_slice(self.scratch.get(..len)?);
-        Some(len)
+        compress_into_with_table(raw, out, &mut self.0).ok()
     }
 }
 
