@@ -35,6 +35,10 @@ export interface Directory {
   restore?(learn: (names: readonly string[]) => void): Promise<boolean>
   /** A file that is in memory, with nothing to wait for. */
   file?(name: string): OpenFile | undefined
+  /** An empty file that is stored bit by bit as somebody else makes it, so that commits do not wait for it. */
+  aside?(name: string): Promise<OpenFile>
+  /** Waits until all of such a file is stored. */
+  whole?(name: string): Promise<void>
   /** Lets go of the place itself, when all files are closed. */
   close(): Promise<void>
 }

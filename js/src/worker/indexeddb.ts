@@ -4,19 +4,24 @@
 // behind: all of it in one transaction, in the order in which it was written, one transaction at a time. What is stored is therefore always
 // a state that the files were in between two calls, and a commit is in when the transaction that holds it is complete.
 //
+// Two things would make a commit wait for much that is none of its own, and are done between commits, a part at a time: writing what a
+// checkpoint worker has made (`aside`), and deleting the chunks of what was cut off or removed.
+//
 // I1  `settle` resolves only when all that was written before it is complete with durability `strict`.
 // I2  After a failed transaction memory is ahead of what is stored, and nothing more is written until `restore` has put back what is; if it
 //     failed for another reason than want of space, nothing is until the database is opened again.
+// I3  The length that is stored with a file says which of its chunks count. One that grows again shows none of what was cut off.
+// I4  A commit waits for one part at the most.
 
 import { CofferError } from '../error.js'
 import { errorName, isEngineFile } from './directory.js'
 import type { Directory, OpenFile } from './directory.js'
+import { answer, changing, chunksOf, namesIn, opened, reading, removed } from './idb.js'
 import { MemoryFile, chunkBytes } from './memory.js'
 import type { Watcher } from './memory.js'
 
-/** One IndexedDB database for each of ours, so that removing one is one call. */
-const prefix = 'coffer/'
-const version = 1
+/** A quarter of a MB, or 16 records: some milliseconds. */
+const partChunks = 16
 
 /** What a file has to have written. */
 interface Changes {
@@ -25,10 +30,21 @@ interface Changes {
   cutFrom: number
 }
 
-/** A file as it is stored. */
+/** What is stored of a file, whatever memory has. */
 interface Stored {
-  readonly length: number
-  readonly chunks: (readonly [index: number, bytes: Uint8Array<ArrayBuffer>])[]
+  /** How many chunks its length covers. */
+  readonly count: number
+  /** Chunks that are there and do not count (I3). */
+  readonly stale: Set<number>
+  /** Removed: its record goes with the last of its chunks. */
+  readonly gone: boolean
+}
+
+/** A file that somebody else makes, and that nothing refers to yet. */
+interface Aside {
+  readonly file: MemoryFile
+  readonly chunks: Set<number>
+  failure: CofferError | undefined
 }
 
 /** An IndexedDB database as the files of one database. */
@@ -37,10 +53,18 @@ export class IndexedDirectory implements Directory, Watcher {
   readonly clusterBytes = 0
   readonly #db: IDBDatabase
   readonly #files = new Map<string, MemoryFile>()
+  readonly #stored = new Map<string, Stored>()
+  readonly #asides = new Map<string, Aside>()
   #changes = new Map<string, Changes>()
   #removed = new Set<string>()
+  /** All transactions that change something, one after another. */
+  #last: Promise<unknown> = Promise.resolve()
+  /** Those among them that hold what was committed: the last that was begun, and one that waits. */
   #writing: Promise<void> | undefined
   #next: Promise<void> | undefined
+  #tidying: Promise<void> | undefined
+  #wrote = false
+  #closed = false
   #failure: CofferError | undefined
   /** What the failed transaction was to write. */
   #lost: { readonly changes: Map<string, Changes>; readonly removed: Set<string> } | undefined
@@ -53,33 +77,64 @@ export class IndexedDirectory implements Directory, Watcher {
 
   /** The files of a database; undefined if they are not there and are not to be made. */
   static async find(name: string, create: boolean): Promise<IndexedDirectory | undefined> {
-    const db = await opened(prefix + name, create)
+    const db = await opened(name, create)
     return db === undefined ? undefined : new IndexedDirectory(db)
   }
 
   async list(): Promise<string[]> {
-    const names = await answer(this.#db.transaction('files').objectStore('files').getAllKeys())
+    const names = await reading(this.#db, (files) => answer(files.getAllKeys()))
     return (names as string[]).filter(isEngineFile)
   }
 
-  async open(name: string): Promise<OpenFile> {
+  open(name: string): Promise<OpenFile> {
+    return this.#open(name)
+  }
+
+  async #open(name: string): Promise<MemoryFile> {
     let file = this.#files.get(name)
     if (file !== undefined) return file
     file = new MemoryFile(name, this)
-    const stored = await this.#stored(this.#db.transaction(['files', 'chunks']), name)
-    if (stored !== undefined) file.restore(stored.length, stored.chunks)
+    await reading(this.#db, (files, chunks) => this.#read(files, chunks, file))
     this.#files.set(name, file)
     return file
   }
 
-  async #stored(transaction: IDBTransaction, name: string): Promise<Stored | undefined> {
-    const range = partsOf(name, 0)
-    const chunks = transaction.objectStore('chunks')
-    const file = answer(transaction.objectStore('files').get(name) as IDBRequest<number | undefined>)
-    const [length, keys, parts] = await Promise.all([file, answer(chunks.getAllKeys(range)), answer(chunks.getAll(range) as IDBRequest<Uint8Array<ArrayBuffer>[]>)])
-    if (length === undefined) return undefined
-    const chunkOf = ([, index]: [string, number], place: number): readonly [number, Uint8Array<ArrayBuffer>] => [index, whole(parts[place] ?? new Uint8Array())]
-    return { length, chunks: (keys as [string, number][]).map(chunkOf) }
+  /** A file that is stored bit by bit, between commits, as somebody else makes it. */
+  async aside(name: string): Promise<OpenFile> {
+    const file = await this.#open(name)
+    if (file.size() > 0) {
+      file.truncate(0)
+      await this.settle()
+    }
+    this.#asides.set(name, { file, chunks: new Set(), failure: undefined })
+    return file
+  }
+
+  /** Waits until all of a file that was made aside is stored; from then on it is one like any other. */
+  async whole(name: string): Promise<void> {
+    const aside = this.#asides.get(name)
+    if (aside === undefined) return
+    while (aside.chunks.size > 0 && aside.failure === undefined && this.#tidying !== undefined) await this.#tidying
+    this.#asides.delete(name)
+    const failure = aside.failure ?? this.#failure
+    if (failure !== undefined) throw failure
+  }
+
+  /** Puts what is stored of a file into memory. */
+  async #read(files: IDBObjectStore, chunks: IDBObjectStore, file: MemoryFile): Promise<boolean> {
+    const range = chunksOf(file.name)
+    const requests = [answer(files.get(file.name) as IDBRequest<number | undefined>), answer(chunks.getAllKeys(range) as IDBRequest<unknown> as IDBRequest<[string, number][]>), answer(chunks.getAll(range) as IDBRequest<Uint8Array<ArrayBuffer>[]>)] as const
+    const [length, keys, parts] = await Promise.all(requests)
+    const count = Math.ceil((length ?? 0) / chunkBytes)
+    const stale = new Set<number>()
+    const live: [number, Uint8Array<ArrayBuffer>][] = []
+    for (const [place, [, index]] of keys.entries()) {
+      if (index < count) live.push([index, whole(parts[place] ?? new Uint8Array())])
+      else stale.add(index)
+    }
+    file.restore(length ?? 0, live)
+    this.#stored.set(file.name, { count, stale, gone: false })
+    return length !== undefined
   }
 
   file(name: string): OpenFile | undefined {
@@ -89,16 +144,20 @@ export class IndexedDirectory implements Directory, Watcher {
   async remove(name: string): Promise<void> {
     this.#files.delete(name)
     this.#changes.delete(name)
+    this.#asides.delete(name)
     this.#removed.add(name)
     await this.settle()
   }
 
   changed(file: MemoryFile, first: number, last: number): void {
-    const { chunks } = this.#changesOf(file.name)
+    const aside = this.#asides.get(file.name)
+    const { chunks } = aside ?? this.#changesOf(file.name)
     for (let index = first; index <= last; index += 1) chunks.add(index)
+    if (aside !== undefined) this.#tidy()
   }
 
   resized(file: MemoryFile): void {
+    if (this.#asides.has(file.name)) return
     const changes = this.#changesOf(file.name)
     changes.cutFrom = Math.min(changes.cutFrom, Math.ceil(file.size() / chunkBytes))
   }
@@ -111,13 +170,10 @@ export class IndexedDirectory implements Directory, Watcher {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     if (this.#changes.size === 0 && this.#removed.size === 0) return this.#next ?? this.#writing
     if (this.#next !== undefined) return this.#next
-    const after = this.#writing
-    const begin = (): Promise<void> => {
+    const next = this.#inTurn(() => {
       this.#next = undefined
       return this.#write()
-    }
-    // After a failure too: it finds that nothing may be written.
-    const next = (after ?? Promise.resolve()).then(begin, begin)
+    })
     this.#next = next
     const done = (): void => {
       if (this.#writing === next) this.#writing = undefined
@@ -136,33 +192,38 @@ export class IndexedDirectory implements Directory, Watcher {
     if (this.#lost === undefined) return false
     if (this.#failure?.code !== 'quota') throw this.#failure ?? new CofferError('io', 'the database cannot be restored; open it again')
     // Nothing is written meanwhile (I2), so what differs is known.
-    const { changes, removed } = this.#lost
-    const names = new Set([...changes.keys(), ...removed, ...this.#changes.keys(), ...this.#removed])
-    const transaction = this.#db.transaction(['files', 'chunks'])
-    const read = await Promise.all([...names].map((name) => this.#stored(transaction, name))).catch((cause: unknown) => {
+    const { changes, removed: gone } = this.#lost
+    const names = [...new Set([...changes.keys(), ...gone, ...this.#changes.keys(), ...this.#removed])]
+    const read = names.map((name) => new MemoryFile(name, this))
+    const there = await reading(this.#db, (files, chunks) => Promise.all(read.map((file) => this.#read(files, chunks, file)))).catch((cause: unknown) => {
       this.#failure = new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
       throw this.#failure
     })
-    for (const [index, name] of [...names].entries()) {
-      const stored = read[index]
-      let file = this.#files.get(name)
-      if (file === undefined && stored === undefined) continue
-      if (file === undefined) this.#files.set(name, (file = new MemoryFile(name, this)))
-      file.restore(stored?.length ?? 0, stored?.chunks ?? [])
+    for (const [index, file] of read.entries()) {
+      const open = this.#files.get(file.name)
+      if (open !== undefined) open.become(file)
+      else if (there[index] === true) this.#files.set(file.name, file)
     }
+    // What is made aside was made of a state that is no more.
+    for (const aside of this.#asides.values()) aside.failure = this.#failure
     this.#changes = new Map()
     this.#removed = new Set()
     this.#lost = undefined
     this.#failure = undefined
-    learn([...names].filter((_, index) => read[index] !== undefined))
+    learn(names.filter((_, index) => there[index]))
+    this.#tidy()
     return true
   }
 
   async close(): Promise<void> {
+    this.#closed = true
+    this.#asides.clear()
+    await this.#tidying
+    // Nobody commits any more, so it need not be done in parts. One that only reads leaves it to others.
+    if (this.#wrote && this.#failure === undefined) await this.#inTurn(() => this.#deleteStale(Infinity)).catch(() => undefined)
     this.#db.onclose = null
     this.#files.clear()
     this.#db.close()
-    await Promise.resolve()
   }
 
   #changesOf(name: string): Changes {
@@ -175,48 +236,173 @@ export class IndexedDirectory implements Directory, Watcher {
     this.#failure ??= failure
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    // After a failure too: it finds that nothing may be written.
+    const done = this.#last.then(work, work)
+    this.#last = done
+    return done
+  }
+
   /** Everything that changed, in one transaction. */
   async #write(): Promise<void> {
     this.check()
+    this.#wrote = true
     const changes = this.#changes
-    const removed = this.#removed
+    const gone = this.#removed
     this.#changes = new Map()
     this.#removed = new Set()
     try {
-      const transaction = this.#db.transaction(['files', 'chunks'], 'readwrite', { durability: 'strict' })
-      const complete = completed(transaction)
-      const files = transaction.objectStore('files')
-      const chunks = transaction.objectStore('chunks')
-      for (const name of removed) {
-        files.delete(name)
-        chunks.delete(partsOf(name, 0))
+      await this.#store(changes, gone).catch(async (error: unknown) => {
+        // There is room again when what does not count is deleted.
+        if (errorName(error) !== 'QuotaExceededError' || !(await this.#deleteStale(Infinity))) throw error
+        await this.#store(changes, gone)
+      })
+    } catch (cause) {
+      const quota = errorName(cause) === 'QuotaExceededError'
+      this.#lost = { changes, removed: gone }
+      this.#fail(new CofferError(quota ? 'quota' : 'io', quota ? noRoom : `IndexedDB failed (${String(cause)}); open the database again`, { cause })) // I2
+      this.check()
+    }
+    this.#tidy()
+  }
+
+  async #store(changes: Map<string, Changes>, gone: Set<string>): Promise<void> {
+    const stored = new Map<string, Stored>()
+    await changing(this.#db, 'strict', (files, chunks) => {
+      for (const name of gone) {
+        const { count, stale } = this.#storedOf(name)
+        if (!this.#stored.has(name)) chunks.delete(chunksOf(name))
+        if (count === 0 && stale.size === 0) files.delete(name)
+        else files.put(0, name)
+        stored.set(name, { count: 0, stale: withRange(stale, 0, count), gone: true })
       }
       for (const [name, { chunks: indexes, cutFrom }] of changes) {
         const file = this.#files.get(name)
         if (file === undefined) continue
-        const length = file.size()
-        files.put(length, name)
-        if (cutFrom !== Infinity) chunks.delete(partsOf(name, cutFrom))
-        for (const index of indexes) {
-          const bytes = file.chunk(index)
-          if (bytes !== undefined) chunks.put(bytes.slice(0, length - index * chunkBytes), [name, index])
+        const before = stored.get(name) ?? this.#storedOf(name)
+        const stale = withRange(before.stale, cutFrom, before.count)
+        const count = putFile(files, chunks, file, indexes, stale)
+        // I3
+        for (const index of stale) {
+          if (index >= count) continue
+          chunks.delete([name, index])
+          stale.delete(index)
         }
+        stored.set(name, { count, stale, gone: false })
       }
-      await complete
+    })
+    for (const [name, state] of stored) this.#stored.set(name, state)
+  }
+
+  #storedOf(name: string): Stored {
+    return this.#stored.get(name) ?? { count: 0, stale: new Set(), gone: false }
+  }
+
+  /** Does what waits, a part at a time, with commits in between (I4). */
+  #tidy(): void {
+    const waits = (): boolean => this.#failure === undefined && !this.#closed && ([...this.#asides.values()].some(isPending) || [...this.#stored.values()].some(({ stale }) => stale.size > 0))
+    if (this.#tidying !== undefined || !waits()) return
+    this.#tidying = this.#inTurn(() => this.#part()).then(() => {
+      this.#tidying = undefined
+      this.#tidy()
+    }, () => {
+      // What could not be deleted is tried again after the next commit.
+      this.#tidying = undefined
+    })
+  }
+
+  async #part(): Promise<void> {
+    if (this.#failure !== undefined) return
+    const aside = [...this.#asides.values()].find(isPending)
+    if (aside === undefined) await this.#deleteStale(partChunks)
+    else await this.#storePart(aside)
+  }
+
+  async #storePart(aside: Aside): Promise<void> {
+    const { file, chunks: pending } = aside
+    const indexes = first(pending, partChunks)
+    for (const index of indexes) pending.delete(index)
+    const { stale: before } = this.#storedOf(file.name)
+    const stale = new Set(before)
+    let count = 0
+    try {
+      await changing(this.#db, 'strict', (files, chunks) => void (count = putFile(files, chunks, file, indexes, stale)))
+      this.#stored.set(file.name, { count, stale, gone: false })
     } catch (cause) {
-      const quota = errorName(cause) === 'QuotaExceededError'
-      this.#lost = { changes, removed }
-      const message = quota ? 'there is no room left for this site; free some, then try again' : `IndexedDB failed (${String(cause)}); open the database again`
-      this.#fail(new CofferError(quota ? 'quota' : 'io', message, { cause })) // I2
-      this.check()
+      aside.failure = errorName(cause) === 'QuotaExceededError' ? new CofferError('quota', noRoom, { cause }) : new CofferError('io', `IndexedDB failed (${String(cause)})`, { cause })
     }
   }
+
+  /** Deletes chunks that do not count, so many at the most. False if there are none. What is not deleted in the end is found at the next opening. */
+  async #deleteStale(most: number): Promise<boolean> {
+    const deleted = new Map<string, number[]>()
+    let left = most
+    for (const [name, { stale }] of this.#stored) {
+      if (stale.size === 0 || left === 0) continue
+      deleted.set(name, first(stale, left))
+      left -= Math.min(left, stale.size)
+    }
+    if (deleted.size === 0) return false
+    await changing(this.#db, 'relaxed', (files, chunks) => {
+      for (const [name, indexes] of deleted) {
+        for (const [from, before] of ranges(indexes)) chunks.delete(chunksOf(name, from, before))
+        const { stale, gone } = this.#storedOf(name)
+        if (gone && stale.size === indexes.length) files.delete(name)
+      }
+    })
+    for (const [name, indexes] of deleted) for (const index of indexes) this.#stored.get(name)?.stale.delete(index)
+    return true
+  }
+}
+
+const noRoom = 'there is no room left for this site; free some, then try again'
+
+const isPending = ({ chunks, failure }: Aside): boolean => chunks.size > 0 && failure === undefined
+
+/** Puts chunks of a file, and how many count; takes from `stale` what it has put. */
+function putFile(files: IDBObjectStore, chunks: IDBObjectStore, file: MemoryFile, indexes: Iterable<number>, stale: Set<number>): number {
+  const length = file.size()
+  files.put(length, file.name)
+  for (const index of indexes) {
+    const bytes = file.chunk(index)
+    if (bytes === undefined) continue
+    const end = length - index * chunkBytes
+    chunks.put(end < chunkBytes ? bytes.slice(0, end) : bytes, [file.name, index])
+    stale.delete(index)
+  }
+  return Math.ceil(length / chunkBytes)
+}
+
+function withRange(set: Set<number>, from: number, before: number): Set<number> {
+  const more = new Set(set)
+  for (let index = from; index < before; index += 1) more.add(index)
+  return more
+}
+
+function first(set: Set<number>, most: number): number[] {
+  const found: number[] = []
+  for (const one of set) {
+    if (found.length >= most) break
+    found.push(one)
+  }
+  return found
+}
+
+/** Numbers as ranges of such as follow each other. */
+function ranges(numbers: readonly number[]): [from: number, before: number][] {
+  const found: [number, number][] = []
+  for (const one of numbers) {
+    const last = found.at(-1)
+    if (last?.[1] === one) last[1] = one + 1
+    else found.push([one, one + 1])
+  }
+  return found
 }
 
 /** Names of the databases that are in IndexedDB; none where the browser does not tell. */
 export async function listIndexed(): Promise<string[]> {
   if (typeof indexedDB === 'undefined' || typeof indexedDB.databases !== 'function') return []
-  const names = (await indexedDB.databases()).flatMap(({ name }) => (name?.startsWith(prefix) === true ? [name.slice(prefix.length)] : []))
+  const names = await namesIn(indexedDB)
   const there = await Promise.all(names.map(existsInIndexed))
   return names.filter((_, index) => there[index])
 }
@@ -224,35 +410,27 @@ export async function listIndexed(): Promise<string[]> {
 /** Whether there is a database of this name in IndexedDB. */
 export async function existsInIndexed(name: string): Promise<boolean> {
   if (typeof indexedDB === 'undefined') return false
-  const db = await opened(prefix + name, false)
+  const db = await opened(name, false)
   if (db === undefined) return false
-  const length = (await answer(db.transaction('files').objectStore('files').get('manifest'))) as number | undefined
+  const length = await reading(db, (files) => answer(files.get('manifest') as IDBRequest<number | undefined>))
   db.close()
   return (length ?? 0) > 0
 }
 
 /** The root of a database, read beside whoever has it open. */
 export async function rootInIndexed(name: string): Promise<Blob | undefined> {
-  const db = await opened(prefix + name, false)
+  const db = await opened(name, false)
   if (db === undefined) return undefined
-  const transaction = db.transaction(['files', 'chunks'])
-  const [length, chunks] = await Promise.all([
-    answer(transaction.objectStore('files').get('manifest')) as Promise<number | undefined>,
-    answer(transaction.objectStore('chunks').getAll(partsOf('manifest', 0))) as Promise<Uint8Array<ArrayBuffer>[]>,
-  ])
+  const [length, chunks] = await reading(db, (files, chunks) =>
+    Promise.all([answer(files.get('manifest') as IDBRequest<number | undefined>), answer(chunks.getAll(chunksOf('manifest')) as IDBRequest<Uint8Array<ArrayBuffer>[]>)]),
+  )
   db.close()
   return length === undefined || length === 0 ? undefined : new Blob(chunks.map((chunk) => whole(chunk))).slice(0, length)
 }
 
 /** Removes a database and all its files. */
-export async function removeFromIndexed(name: string): Promise<void> {
-  await answer(indexedDB.deleteDatabase(prefix + name))
-}
-
-/** The chunks of a file from an index on. */
-function partsOf(name: string, index: number): IDBKeyRange {
-  // Arrays sort behind all numbers.
-  return IDBKeyRange.bound([name, index], [name, []])
+export function removeFromIndexed(name: string): Promise<void> {
+  return removed(name)
 }
 
 /** A stored chunk may be shorter than one in memory. */
@@ -261,40 +439,4 @@ function whole(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const chunk = new Uint8Array(chunkBytes)
   chunk.set(bytes)
   return chunk
-}
-
-function opened(name: string, create: boolean): Promise<IDBDatabase | undefined> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, version)
-    let missing = false
-    request.onupgradeneeded = (): void => {
-      if (create) {
-        request.result.createObjectStore('files')
-        request.result.createObjectStore('chunks')
-      } else {
-        missing = true
-        request.transaction?.abort()
-      }
-    }
-    request.onsuccess = (): void => resolve(request.result)
-    request.onerror = (): void => {
-      if (missing) resolve(undefined)
-      else if (errorName(request.error) === 'VersionError') reject(new CofferError('unsupported_format', 'the database was written by a newer version of Coffer; use that version', { cause: request.error }))
-      else reject(request.error ?? new Error('IndexedDB did not open'))
-    }
-  })
-}
-
-function answer<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = (): void => resolve(request.result)
-    request.onerror = (): void => reject(request.error ?? new Error('IndexedDB failed'))
-  })
-}
-
-function completed(transaction: IDBTransaction): Promise<void> {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = (): void => resolve()
-    transaction.onabort = (): void => reject(transaction.error ?? new Error('the transaction was aborted'))
-  })
 }

@@ -316,7 +316,7 @@ class OpenFiles {
       this.#open.get(name)?.close()
       this.#open.delete(name)
       if (this.directory.place === 'opfs') return
-      file = await this.directory.open(name)
+      file = (await this.directory.aside?.(name)) ?? (await this.directory.open(name))
       if (file.size() > 0) file.truncate(0)
     })
     return file
@@ -393,7 +393,10 @@ function upkeepFiles(name: string, files: OpenFiles, keeper: Keeper): UpkeepFile
     read: (file, at, length) => files.read(file, at, length),
     turned: () => keeper.turned(),
     lend: (file) => files.lend(file),
-    takeBack: (file) => files.openThese([file]),
+    takeBack: async (file) => {
+      await files.directory.whole?.(file)
+      await files.openThese([file])
+    },
     discard: (file) => files.discard(file),
   }
 }

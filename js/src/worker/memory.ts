@@ -42,6 +42,11 @@ export class MemoryFile implements OpenFile {
     for (const [index, bytes] of chunks) this.#chunks[index] = bytes
   }
 
+  /** Takes what another file holds, which is not used any more. */
+  become(other: MemoryFile): void {
+    this.restore(other.#length, other.#chunks.flatMap((bytes, index) => (bytes === undefined ? [] : [[index, bytes] as const])))
+  }
+
   read(out: Uint8Array, at: number): number {
     const wanted = Math.max(0, Math.min(out.length, this.#length - at))
     for (let done = 0; done < wanted; ) {
