@@ -1,13 +1,10 @@
 // The API of an open database in real browsers: what the page asks, in whatever order, and what becomes of it.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** Tests by name. Each function runs in the page; what it returns is compared. `make` opens a database in memory. */
 const cases = {

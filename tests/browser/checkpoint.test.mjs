@@ -1,13 +1,10 @@
 // Upkeep in a worker of its own: commits go on beside it, and whichever worker is killed at whatever moment, nothing is lost or left behind.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch, placesOf } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** How many times a worker is killed. In the test runs of every day fewer than proves much: COFFER_KILLS=50 is the proof. */
 const kills = Number(process.env.COFFER_KILLS ?? 8)

@@ -1,13 +1,11 @@
 // The demo page as `npm start` serves it: a person opens it, presses Run and sees rows that SQLite made in the page's worker.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { startDemo } from './demo.mjs'
-import { engines, launch } from './launch.mjs'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await startDemo()))
-after(() => site.close())
+const site = served({ start: startDemo })
 
 /** What the result table shows: one array of cell texts per row. */
 function readRows() {

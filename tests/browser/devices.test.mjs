@@ -1,17 +1,12 @@
 // Every backend passes the one suite: claims about files, on the places that this browser really has.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
+import { before, test } from 'node:test'
 import { buildSuite } from '../../scripts/suite.mjs'
-import { engines, launch, placesOf } from './launch.mjs'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
-let site
-before(async () => {
-  await buildSuite()
-  site = await serve('.')
-})
-after(() => site.close())
+before(buildSuite)
+const site = served()
 
 /** Where files are sparse a far offset costs nothing; in memory it would. */
 const limits = {

@@ -1,13 +1,10 @@
 // When what was committed is on the disk, and what that costs.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 for (const engine of engines) {
   test(`${engine}: durability`, { timeout: 240_000 }, async (t) => {

@@ -5,17 +5,14 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import ts from 'typescript'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { engines, launch, served } from './launch.mjs'
 
 const folder = new URL('../../docs/guide/', import.meta.url)
 const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md')
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** The code of a page, block by block. */
 function blocks(name) {

@@ -6,26 +6,21 @@ import { mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSyn
 import * as os from 'node:os'
 import * as path from 'node:path'
 import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
 import { root, targetDirectory } from '../../scripts/rust.mjs'
-import { engines, launch, placesOf } from './launch.mjs'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
 const words = 'correct horse battery staple'
 const hex = '2a'.repeat(32)
 
-let site
+const site = served()
 let work
 before(async () => {
   const built = spawnSync('cargo', ['build', '--quiet', '--package', 'coffer'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   assert.equal(built.status, 0, 'the native command could not be built')
   work = mkdtempSync(path.join(os.tmpdir(), 'coffer-interop-'))
   writeFileSync(path.join(work, 'key'), Buffer.from(hex, 'hex'))
-  site = await serve('.')
 })
-after(async () => {
-  rmSync(work, { recursive: true, force: true })
-  await site.close()
-})
+after(() => rmSync(work, { recursive: true, force: true }))
 
 /** Runs the native command and gives what it prints. */
 function coffer(...args) {

@@ -3,22 +3,21 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch, placesOf } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
-let site
-let never
-before(async () => {
-  site = await serve('.')
-  // Takes requests and answers none.
-  never = createServer(() => undefined)
-  await once(never.listen(0, '127.0.0.1'), 'listening')
-})
-after(async () => {
-  never.closeAllConnections()
-  never.close()
-  await site.close()
+const site = served()
+/** Takes requests and answers none. */
+const never = served({
+  start: async () => {
+    const server = createServer(() => undefined)
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const close = () => {
+      server.closeAllConnections()
+      server.close()
+    }
+    return { address: `http://127.0.0.1:${server.address().port}/`, close }
+  },
 })
 
 /** How many workers are killed in each way. In the test runs of every day fewer than proves much: COFFER_KILLS=50 is the proof. */
@@ -52,7 +51,7 @@ for (const engine of engines) {
 
     for (const backend of placesOf(engine)) {
       await t.test(`${backend}: workers killed in mid-commit lose nothing that was acknowledged`, async () => {
-        const options = { kills, moments: moments[backend], never: `http://127.0.0.1:${never.address().port}/` }
+        const options = { kills, moments: moments[backend], never: never.address }
         const deaths = inspect(await page.evaluate(([backend, options]) => window.killAll('inMidCommit', backend, options), [backend, options]))
         assert.deepEqual(deaths.filter((death) => !death.endsWith(': inside')), [])
         assert.deepEqual([deaths.length, new Set(deaths).size], [kills, moments[backend].length])

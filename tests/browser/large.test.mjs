@@ -1,13 +1,10 @@
 // A large database: opening it reads its indexes and not its data, and what is looked up costs the few calls that it must.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, hasSyncHandles, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, hasSyncHandles, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** How large. In the test runs of every day less than proves much: COFFER_LARGE_MB=500 is the proof. */
 const megabytes = Number(process.env.COFFER_LARGE_MB ?? 24)

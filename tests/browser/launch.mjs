@@ -1,12 +1,14 @@
-// Starts the browsers of the machine for a test: a fresh profile on disk each, closed and removed afterwards.
+// Starts the browsers of the machine for a test: a fresh profile on disk each, closed and removed afterwards; and the server of its pages.
 // A persistent profile, because an ordinary Playwright context is like a private window, where OPFS is kept in memory.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import * as os from 'node:os'
 import * as path from 'node:path'
+import { after, before } from 'node:test'
 import { chromium } from 'playwright-core'
 import puppeteer from 'puppeteer-core'
 import { chromiumArguments } from '../../scripts/browsers.mjs'
+import { serve } from '../../scripts/files.mjs'
 import { launchWebKit } from './webkit.mjs'
 
 /**
@@ -29,6 +31,23 @@ export const placesOf = (engine) => known[engine].places
 
 /** Whether an engine has synchronous file handles: OPFS as a place, and what is measured or read through it. */
 export const hasSyncHandles = (engine) => placesOf(engine).includes('opfs')
+
+/**
+ * Serves the repository, or what `start` does, for the tests of a file: from before the first to after the last, and not at all for none, since
+ * nothing would end it. Its address is known when a test runs.
+ */
+export function served({ start = () => serve('.'), tests = true } = {}) {
+  let site
+  if (tests) {
+    before(async () => (site = await start()))
+    after(() => site.close())
+  }
+  return {
+    get address() {
+      return site.address
+    },
+  }
+}
 
 function program(variable) {
   const file = process.env[variable]

@@ -3,13 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** In the page: every long verb, by name, on a database that it makes and fills for it. */
 const verbs = `

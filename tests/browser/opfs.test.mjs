@@ -1,15 +1,12 @@
 // What OPFS makes hard: few handles, handles that others have, openings that fail half-way, private windows, files too large to read.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { chromiumArguments } from '../../scripts/browsers.mjs'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 async function visit(page) {
   await page.goto(`${site.address}tests/browser/pages/storage.html`)

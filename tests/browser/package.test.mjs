@@ -1,13 +1,10 @@
 // The built package in a plain `<script type=module>`, without a bundler: what crosses between page and worker, and what happens when it fails.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 for (const engine of engines) {
   test(`${engine}: the package`, { timeout: 120_000 }, async (t) => {

@@ -1,13 +1,11 @@
 // The example page of a database that a passkey opens, with an authenticator that the browser plays itself.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { startDemo } from './demo.mjs'
-import { engines, launch, virtualAuthenticator } from './launch.mjs'
+import { engines, launch, served, virtualAuthenticator } from './launch.mjs'
 
-let site
-before(async () => (site = await startDemo()))
-after(() => site.close())
+const site = served({ start: startDemo })
 
 const entries = () => [...document.querySelectorAll('#entries li')].map((item) => item.textContent)
 

@@ -5,21 +5,15 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import * as os from 'node:os'
 import * as path from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { chromiumArguments } from '../../scripts/browsers.mjs'
-import { serve } from '../../scripts/files.mjs'
-import { engines } from './launch.mjs'
+import { engines, served } from './launch.mjs'
 
 // Playwright switches the cache off, and puppeteer's Firefox cannot go back into it; so this is one engine, started by hand.
 const able = engines.filter((name) => name === 'chromium')
 
-let site
-// Without a test nothing would close the server again.
-if (able.length > 0) {
-  before(async () => (site = await serve('.')))
-  after(() => site.close())
-}
+const site = served({ tests: able.length > 0 })
 
 for (const engine of able) {
   for (const backend of ['opfs', 'indexeddb']) {

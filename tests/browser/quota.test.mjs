@@ -2,18 +2,12 @@
 // Only Chromium lets a test say how much space there is.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
 const able = engines.filter((name) => name === 'chromium')
 
-let site
-// Without a test nothing would close the server again.
-if (able.length > 0) {
-  before(async () => (site = await serve('.')))
-  after(() => site.close())
-}
+const site = served({ tests: able.length > 0 })
 
 for (const engine of able) {
   test(`${engine}: no room left`, { timeout: 240_000 }, async (t) => {

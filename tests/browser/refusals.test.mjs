@@ -4,14 +4,11 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import * as path from 'node:path'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
+import { test } from 'node:test'
 import { root } from '../../scripts/rust.mjs'
-import { engines, insecurely, launch, placesOf } from './launch.mjs'
+import { engines, insecurely, launch, placesOf, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 test('on a server everything is refused with what to do, and importing does nothing', async () => {
   const coffer = await import(path.join(root, 'dist', 'index.js'))

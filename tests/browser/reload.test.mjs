@@ -1,13 +1,10 @@
 // Pages that go and come back: reloaded in a storm, evaluated anew beside their old selves, left for another page, and in private windows.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch, placesOf } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 const visits = 20
 

@@ -1,13 +1,10 @@
 // The synchronous API: in an app's own worker on OPFS and IndexedDB, and in a window where neither waiting nor a worker is wanted.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** The whole of it, on one backend; runs in a worker or a window. */
 const whole = async ({ openSync, rawKey, outcome }, backend) => {

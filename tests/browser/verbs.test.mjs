@@ -1,13 +1,10 @@
 // The rare and the long verbs in real browsers: backups, restores, keys, upkeep, kept commits, functions, and what needs no open database.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, launch } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, launch, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 /** Tests by name. Each function runs in the page; what it returns is compared. */
 const cases = {
