@@ -1,13 +1,10 @@
 // Databases that stay: across reloads, killed workers and second tabs, on each place where a browser keeps files.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { serve } from '../../scripts/files.mjs'
-import { engines, hasSyncHandles, launch, placesOf } from './launch.mjs'
+import { test } from 'node:test'
+import { engines, hasSyncHandles, launch, placesOf, served } from './launch.mjs'
 
-let site
-before(async () => (site = await serve('.')))
-after(() => site.close())
+const site = served()
 
 async function visit(page) {
   await page.goto(`${site.address}tests/browser/pages/storage.html`)
@@ -54,12 +51,16 @@ for (const engine of engines) {
             acknowledged = n
             sent = n
             let alive = true
+            let heard
+            const first = new Promise((resolve) => (heard = resolve))
             const writing = (async () => {
               while (alive) {
-                const batch = Array.from({ length: 4 }, () => db.run('insert into t values (?, randomblob(3000))', [++sent]).then(() => (acknowledged += 1)))
+                const batch = Array.from({ length: 4 }, () => db.run('insert into t values (?, randomblob(3000))', [++sent]).then(() => heard((acknowledged += 1))))
                 await Promise.all(batch)
               }
             })()
+            // Half of them may die before they have acknowledged anything, the others not.
+            if (round % 2 === 1) await Promise.race([writing, first])
             await Promise.race([writing, pause(5 + (round * 7) % 40)])
             alive = false
             kill()
@@ -71,7 +72,8 @@ for (const engine of engines) {
           assert.equal(n, most, 'rows were lost in the middle')
           assert.ok(n >= acknowledged && n <= sent, `${acknowledged} acknowledged, ${n} there, ${sent} sent`)
         }
-        assert.ok(rounds.at(-1).n > 50, `only ${rounds.at(-1).n} commits in all`)
+        // The last look comes before the last round.
+        assert.ok(rounds.at(-1).n >= 24, `only ${rounds.at(-1).n} commits in all`)
       })
 
       await t.test(`${backend}: a database that is open elsewhere is shared, and stays open when the other closes`, async () => {
