@@ -1,6 +1,6 @@
 // What the demo's database holds and what its buttons ask.
 
-/** Fills a new database: orders made by SQLite itself, notes to search, places on a map. */
+/** Fills a new database, in a transaction of the caller's: orders made by SQLite itself, notes to search, places on a map. */
 export const schema = `
 create table customer (id integer primary key, name text not null, city text not null);
 insert into customer (name, city) values
@@ -67,6 +67,12 @@ where west > -10 and east < 10 and south > 45 and north < 53`,
     sql: `select name, json_group_object(item, orders) as orders
 from (select name, item, count(*) as orders from purchase join customer on customer.id = customer_id group by name, item)
 group by name`,
+  },
+  {
+    name: 'Write',
+    sql: `-- run it twice, reload the page, or look from a second tab: it is there
+insert into note (title, body) values ('Kept', 'Written at ' || datetime('now') || ' UTC')
+returning title, body`,
   },
   {
     name: 'Storage',

@@ -1,11 +1,13 @@
-// The demo page: a SQL console over a database that runs in a worker of this page. Imports the package by name, as a user's project does.
+// The demo page: a SQL console over a database that runs in a worker of this page and stays in the browser. Imports the package by name, as a
+// user's project does.
 
 import { CofferError, open } from 'coffer-db'
 import { examples, schema } from './examples.js'
+import { bytes, draw, placeName } from './storage.js'
 
 const rowsShownMax = 1000
 const element = (id) => document.getElementById(id)
-const page = Object.fromEntries(['engine', 'engine-text', 'schema', 'examples', 'form', 'sql', 'run', 'summary', 'error', 'rows'].map((id) => [id, element(id)]))
+const page = Object.fromEntries(['engine', 'engine-text', 'schema', 'figures', 'bars', 'map', 'import', 'export', 'backup', 'reset', 'file', 'examples', 'form', 'sql', 'run', 'summary', 'error', 'rows'].map((id) => [id, element(id)]))
 
 function make(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties)
@@ -53,7 +55,6 @@ async function run(db) {
     const rows = await db.query(sql)
     page.summary.textContent = summary(rows.length, performance.now() - started)
     show(rows)
-    await describe(db)
   } catch (error) {
     page.summary.textContent = ''
     page.rows.replaceChildren()
@@ -89,10 +90,115 @@ function choose(db, sql) {
   return run(db)
 }
 
+/** Keeps the cards true to the database, whoever changes it: this tab, or another. */
+function keepShown(db) {
+  let under = false
+  let due = false
+  const refresh = async () => {
+    due = true
+    if (under) return
+    under = true
+    try {
+      while (due) {
+        due = false
+        await describe(db)
+        await draw(db, page)
+        await tell(db)
+      }
+    } catch (error) {
+      complain(error)
+    } finally {
+      under = false
+    }
+  }
+  db.on('commit', () => void refresh())
+  db.on('leader', () => void refresh())
+  db.on('error', complain)
+  return refresh
+}
+
+async function tell(db) {
+  const { backend } = await db.storageInfo()
+  const whose = db.leader === 'self' ? 'in a worker' : "in another tab's worker"
+  state('ready', `SQLite ${db.about.sqlite} ${whose}, kept in ${placeName(backend)}`)
+}
+
+/** Makes the tables that the page comes with, unless they are there: another tab may have been first. */
+function fill(db) {
+  return db.transaction(async (transaction) => {
+    if ((await transaction.get("select 1 from sqlite_schema where type = 'table'")) === undefined) await transaction.exec(schema)
+  })
+}
+
+async function startOver(db) {
+  await db.transaction(async (transaction) => {
+    // A virtual table takes its own tables with it, so those are asked for anew.
+    for (;;) {
+      const found = await transaction.get("select type, name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite!_%' escape '!' order by sql not like 'create virtual%', type = 'table'")
+      if (found === undefined) break
+      await transaction.exec(`drop ${found.type} "${found.name.replaceAll('"', '""')}"`)
+    }
+    await transaction.exec(schema)
+  })
+}
+
+/** Hands a file to the person at the screen. */
+function hand(blob, name) {
+  const address = URL.createObjectURL(blob)
+  make('a', { href: address, download: name }).click()
+  setTimeout(() => URL.revokeObjectURL(address), 60_000)
+}
+
+/** A button that does something long: says what it did, or what was wrong. */
+function verb(button, work) {
+  button.onclick = async () => {
+    button.disabled = true
+    page.error.hidden = true
+    try {
+      page.summary.textContent = await work()
+    } catch (error) {
+      complain(error)
+    } finally {
+      button.disabled = false
+    }
+  }
+}
+
+function listenToVerbs(db) {
+  verb(page.export, async () => {
+    const file = await db.export()
+    hand(file, 'demo.sqlite')
+    return `demo.sqlite, ${bytes(file.size)}`
+  })
+  verb(page.backup, async () => {
+    const { file, bytes: size, commit } = await db.backup('download')
+    return `${file}, ${bytes(size)}, commit ${commit}`
+  })
+  verb(page.reset, async () => {
+    await startOver(db)
+    return 'as it was in the beginning'
+  })
+  page.import.onclick = () => page.file.click()
+  page.file.onchange = async () => {
+    const [file] = page.file.files
+    page.file.value = ''
+    if (file === undefined) return
+    page.error.hidden = true
+    try {
+      await db.import(file)
+      page.summary.textContent = `${file.name} is in`
+    } catch (error) {
+      complain(error)
+    }
+  }
+}
+
 async function main() {
-  const db = await open('demo', { backend: 'memory' })
-  await db.exec(schema)
-  state('ready', `SQLite ${db.about.sqlite} in a worker`)
+  const db = await open('demo')
+  const refresh = keepShown(db)
+  await fill(db)
+  await refresh()
+  listenToVerbs(db)
   for (const { name, sql } of examples) {
     const button = make('button', { type: 'button', textContent: name })
     button.dataset.sql = sql
