@@ -1,6 +1,9 @@
 //! The module as a dedicated worker uses it: run by `wasm-pack test --headless --chrome`.
 #![cfg(target_arch = "wasm32")]
 
+#[path = "worker/exports.rs"]
+mod exports;
+
 use coffer_sqlite::coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
 use coffer_sqlite::{features, rusqlite};
 use coffer_web::{Files, Handle, WebConnection, WebDatabase, about, check_key};
