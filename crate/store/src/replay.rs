@@ -236,3 +236,60 @@ impl<'d, D: Device> Window<'d, D> {
         Ok(self.bytes.get(from..))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Put as _;
+    use crate::device::MemDevice;
+    use crate::format::frame::{begin_frame, end_frame};
+
+    fn commit_frame(commit: CommitId, encrypted: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        let start = begin_frame(&mut out, 0, commit);
+        // What is in it is not looked at here.
+        out.put(&vec![7; commit_frame_bytes(encrypted) - FRAME_HEADER_BYTES - FRAME_TRAILER_BYTES]);
+        end_frame(&mut out, start);
+        out
+    }
+
+    fn found(bytes: Vec<u8>, start: u64) -> Vec<(u64, u64, CommitId)> {
+        let file_bytes = bytes.len() as u64;
+        let found = find_commit_frames(&MemDevice::new("log-0", bytes), start, file_bytes, PageSize::MIN).unwrap();
+        found.iter().map(|found| (found.offset, found.end, found.commit)).collect()
+    }
+
+    #[test]
+    fn a_commit_frame_is_found_wherever_the_window_ends() {
+        for encrypted in [false, true] {
+            let frame = commit_frame(CommitId(9), encrypted);
+            // The first window ends here. The frame lies before, across and behind its end, and the file ends soon after or with it.
+            let edge = LOG_DATA_START + WINDOW_BYTES;
+            for at in (edge - frame.len() - 2)..(edge + 2) {
+                let behind = [0, 1, 300][at % 3];
+                let mut bytes = vec![0; at + frame.len() + behind];
+                bytes[at..at + frame.len()].copy_from_slice(&frame);
+                let expected = (at as u64, (at + frame.len()) as u64, CommitId(9));
+                assert_eq!(found(bytes, 0), [expected], "at {at}, {behind} bytes behind it");
+            }
+        }
+    }
+
+    #[test]
+    fn commit_frames_side_by_side_are_all_found_and_others_are_not() {
+        let mut bytes = vec![0; LOG_DATA_START];
+        let mut expected = Vec::new();
+        // So many that several windows end in the midst of them.
+        for commit in 1..20_000 {
+            let frame = commit_frame(CommitId(commit), commit % 3 == 0);
+            expected.push((bytes.len() as u64, (bytes.len() + frame.len()) as u64, CommitId(commit)));
+            bytes.extend_from_slice(&frame);
+        }
+        assert_eq!(found(bytes.clone(), 0), expected);
+        // From behind the first one's beginning; with one that is damaged; with one that the file's end cuts off.
+        let (_, second_end, _) = expected[1];
+        bytes[usize::try_from(second_end).unwrap() - 1] ^= 1;
+        bytes.pop();
+        assert_eq!(found(bytes, expected[0].0 + 1), expected[2..expected.len() - 1]);
+    }
+}
