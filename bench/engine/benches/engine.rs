@@ -5,9 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use coffer_bench::{CommitBody, FoldBody, OpenBody, ReadBody, RecoverBody};
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
+use coffer_bench::{CommitBody, FoldBody, OpenBody, READ_PAGES, ReadBody, RecoverBody, Seeded, content};
 use coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage, Work, Workers};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -105,6 +107,78 @@ fn read(criterion: &mut Criterion) {
     group.bench_function("cold, one page of 8 KiB", |bencher| bencher.iter(|| body.step()));
     group.bench_function("scan, page after page", |bencher| bencher.iter(|| body.scan()));
     group.finish();
+    beside_the_libraries(&mut body);
+}
+
+/// The least that a cold read of a page can cost here: one call of the system, one of the cipher, one of the decompressor, into
+/// buffers that are there, at a place that is known.
+struct Libraries {
+    file: File,
+    places: Vec<(u64, usize)>,
+    cipher: Aes256Gcm,
+    context: zstd_safe::DCtx<'static>,
+    body: Vec<u8>,
+    out: Vec<u8>,
+    random: Seeded,
+}
+
+const TAG_BYTES: usize = 16;
+
+impl Libraries {
+    fn new(place: &Place) -> Self {
+        let cipher = Aes256Gcm::new(&[7; 32].into());
+        let mut random = Seeded(4);
+        let mut compressor = zstd_safe::CCtx::create();
+        let (mut bytes, mut places) = (Vec::new(), Vec::new());
+        for _ in 0..READ_PAGES {
+            let mut body = vec![0; 16_384];
+            let len = compressor.compress(&mut body[..], &content(&mut random, 8192), 3).unwrap();
+            // The nonce is the same each time, which nothing but a yardstick may do.
+            let tag = cipher.encrypt_inout_detached(&Nonce::default(), b"", body[..len].as_mut().into()).unwrap();
+            body.truncate(len);
+            body.extend_from_slice(&tag);
+            places.push((bytes.len() as u64, body.len()));
+            bytes.extend_from_slice(&body);
+        }
+        let path = place.0.join("pages");
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::open(path).unwrap();
+        let (context, body) = (zstd_safe::DCtx::create(), vec![0; 16_384]);
+        Self { file, places, cipher, context, body, out: vec![0; 8192], random }
+    }
+
+    fn step(&mut self) -> u8 {
+        let (offset, len) = self.places[self.random.below(READ_PAGES) as usize];
+        let body = &mut self.body[..len];
+        self.file.read_exact_at(body, offset).unwrap();
+        let (data, tag) = body.split_at_mut(len - TAG_BYTES);
+        let tag = Tag::try_from(&*tag).unwrap();
+        self.cipher.decrypt_inout_detached(&Nonce::default(), b"", data.as_mut().into(), &tag).unwrap();
+        self.context.decompress(&mut self.out[..], data).unwrap();
+        self.out[17]
+    }
+}
+
+/// Turn by turn, so that what slows the machine down slows both down.
+fn beside_the_libraries(body: &mut ReadBody<Folder>) {
+    const ROUNDS: usize = 101;
+    const READS: u32 = 500;
+    let place = Place::new("libraries");
+    let mut libraries = Libraries::new(&place);
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..READS).for_each(|_| work());
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(READS)
+    };
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        .map(|_| {
+            let ours = timed(&mut || _ = black_box(body.step()));
+            (ours, timed(&mut || _ = black_box(libraries.step())))
+        })
+        .collect();
+    rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    let (ours, least) = rounds[ROUNDS / 2];
+    println!("cold read beside the libraries alone: {ours:.1} us, {least:.1} us: {:.2} times", ours / least);
 }
 
 fn open(criterion: &mut Criterion) {

@@ -16,7 +16,8 @@ mod web;
 pub struct Seeded(pub u64);
 
 impl Seeded {
-    fn below(&mut self, end: u32) -> u32 {
+    /// One below `end`.
+    pub fn below(&mut self, end: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32 % end
     }
@@ -32,7 +33,7 @@ impl Entropy for Seeded {
 }
 
 /// Rows of an order table, as they might lie in a page.
-fn content(random: &mut Seeded, bytes: usize) -> Vec<u8> {
+pub fn content(random: &mut Seeded, bytes: usize) -> Vec<u8> {
     let words = ["order", "pending", "shipped", "blue", "large", "Lisbon", "Oslo", "express", "gift", "returned"];
     let mut out = Vec::with_capacity(bytes + 200);
     while out.len() < bytes {
@@ -122,7 +123,8 @@ pub struct ReadBody<S: Storage> {
     next: u32,
 }
 
-const READ_PAGES: u32 = 10_000;
+/// The pages of the database that is read.
+pub const READ_PAGES: u32 = 10_000;
 
 impl<S: Storage> ReadBody<S> {
     /// On an empty place.
