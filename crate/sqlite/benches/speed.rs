@@ -221,7 +221,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     let (rows, rounds) = (number_of("COFFER_ROWS", 1_000_000), number_of("COFFER_ROUNDS", 5));
-    let directory = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     if let [what, count] = words.as_slice()
         && let Ok(count) = count.parse()
     {

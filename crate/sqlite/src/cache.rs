@@ -58,16 +58,20 @@ impl PageCache {
 
     /// Copies a page's first bytes out, if it is here.
     pub fn copy(&self, version: PageVersion, out: &mut [u8]) -> bool {
+        self.look(version, |page| out.copy_from_slice(&page[..out.len()])).is_some()
+    }
+
+    /// Looks at a page, if it is here, without a copy of it. For a glance: others wait for the end.
+    pub fn look<T>(&self, version: PageVersion, glance: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let mut shard = lock(self.shard(version));
         let Some(&slot) = shard.index.get(&version) else {
             self.misses.fetch_add(1, Ordering::Relaxed);
-            return false;
+            return None;
         };
         let slot = &mut shard.slots[slot];
         slot.used = true;
-        out.copy_from_slice(&slot.page[..out.len()]);
         self.hits.fetch_add(1, Ordering::Relaxed);
-        true
+        Some(glance(&slot.page))
     }
 
     /// Keeps a copy of a page if the budget has room for it after others have gone.

@@ -279,29 +279,20 @@ where
         Ok(())
     }
 
-    /// Whether a first page differs from the one below in nothing but the counters of changes, which are shown from the
-    /// commit's number anyhow (I4).
-    fn only_counts(&mut self, first: &[u8]) -> Outcome<bool> {
-        let Some(base) = self.txn.as_ref().map(|txn| txn.snapshot().clone()) else { return Ok(false) };
-        let Some(version) = base.locate(FIRST) else { return Ok(false) };
-        let mut below = std::mem::take(&mut self.page);
-        below.resize(first.len(), 0);
-        let mut read = Ok(false);
-        if !self.core.cache.copy(version, &mut below) {
-            read = base.read(FIRST, &mut below, &mut self.scratch);
-            if read.is_ok() {
-                self.core.cache.insert(version, &below);
-            }
+    /// Whether the staged first page differs from the one below in nothing but the counters of changes, which are shown from
+    /// the commit's number anyhow (I4).
+    fn only_counts(&mut self) -> Outcome<bool> {
+        let Some(txn) = &self.txn else { return Ok(false) };
+        let Some(first) = txn.staged(FIRST) else { return Ok(false) };
+        let Some(version) = txn.snapshot().locate(FIRST) else { return Ok(false) };
+        if let Some(only) = self.core.cache.look(version, |below| differ_in_counts(below, first)) {
+            return Ok(only);
         }
-        let holds = |page: &[u8]| page[header::CHANGE_COUNTER] == page[header::VALID_FOR];
-        let same = |from: usize, to: usize| below[from..to] == first[from..to];
-        let only = holds(&below) == holds(first)
-            && same(0, header::CHANGE_COUNTER.start)
-            && same(header::CHANGE_COUNTER.end, header::VALID_FOR.start)
-            && same(header::VALID_FOR.end, first.len());
-        self.page = below;
-        read.map_err(|error| self.fault(error))?;
-        Ok(only)
+        let mut below = vec![0; first.len()];
+        let read = txn.snapshot().read(FIRST, &mut below, &mut self.scratch);
+        read.map_err(|error| registry::report(&self.session, error))?;
+        self.core.cache.insert(version, &below);
+        Ok(differ_in_counts(&below, first))
     }
 
     /// The first page as it is about to be committed. SQLite looks at it again at the start of every transaction, and where
@@ -320,19 +311,14 @@ where
             return Ok(());
         }
         self.cut_as_the_header_says()?;
-        let mut first = self.staged_first()?;
-        if let Some(page) = &first
-            && self.only_counts(page)?
+        // A commit has something in it, if nothing else.
+        if self.txn.as_ref().is_some_and(|txn| txn.changes_more_than(FIRST))
+            && self.only_counts()?
             && let Some(txn) = &mut self.txn
-            && txn.unwrite(FIRST)
         {
-            if txn.is_empty() {
-                // It was to be a commit, if of nothing else.
-                txn.write(FIRST, page).map_err(|error| registry::report(&self.session, error))?;
-            } else {
-                first = None;
-            }
+            txn.unwrite(FIRST);
         }
+        let first = self.staged_first()?;
         let Some(txn) = self.txn.take() else { return Ok(()) };
         let synchronous = self.session.synchronous();
         let how = Commit {
@@ -398,6 +384,16 @@ where
             Err(reason) => Ok(Reply::Refused(reason)),
         }
     }
+}
+
+/// Whether nothing differs but the counters of changes, and whether they agree.
+fn differ_in_counts(below: &[u8], first: &[u8]) -> bool {
+    let holds = |page: &[u8]| page[header::CHANGE_COUNTER] == page[header::VALID_FOR];
+    let same = |from: usize, to: usize| below[from..to] == first[from..to];
+    holds(below) == holds(first)
+        && same(0, header::CHANGE_COUNTER.start)
+        && same(header::CHANGE_COUNTER.end, header::VALID_FOR.start)
+        && same(header::VALID_FOR.end, first.len())
 }
 
 /// Makes the first page what SQLite, here or elsewhere, is to see: with the change counter of a commit, if of one.

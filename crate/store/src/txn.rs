@@ -70,9 +70,22 @@ impl<D: Device> Txn<D> {
             && self.page_count_low == self.base.page_count
     }
 
+    /// Whether committing it would change something even if this page had not been written.
+    pub fn changes_more_than(&self, page: PageNo) -> bool {
+        self.staged.len() > usize::from(self.staged.contains_key(&page))
+            || !self.spilled.is_empty()
+            || self.page_count != self.base.page_count
+            || self.page_count_low != self.base.page_count
+    }
+
     /// Whether it has its own version of a page, rather than the snapshot's.
     pub fn has(&self, page: PageNo) -> bool {
         self.staged.contains_key(&page) || self.spilled.contains_key(&page) || !self.page_count_low.contains(page)
+    }
+
+    /// The version of a page that is going to be committed, while it is in memory.
+    pub fn staged(&self, page: PageNo) -> Option<&[u8]> {
+        self.staged.get(&page).map(|staged| &**staged)
     }
 
     /// Reads a page as this transaction sees it; as [`Snapshot::read`].

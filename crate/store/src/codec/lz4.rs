@@ -4,13 +4,19 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, 
 
 use crate::error::What;
 
-/// A match table, kept between pages.
-pub struct Encoder(CompressTable);
+/// The match tables, kept between pages. Which one a page needs depends on its length alone, so that what is written never depends
+/// on what was written before; the larger one takes twice as long to clear.
+pub struct Encoder {
+    small: CompressTable,
+    large: Option<CompressTable>,
+}
+
+/// The small table counts in 16 bits.
+const SMALL_BYTES_MAX: usize = u16::MAX as usize - 1;
 
 impl Encoder {
     pub fn new() -> Self {
-        // The large table takes pages of 64 KiB too, so that what is written never depends on what was written before.
-        Self(CompressTable::large())
+        Self { small: CompressTable::small(), large: None }
     }
 
     /// How much room it has to be given for a page: the library insists on the worst case.
@@ -20,7 +26,11 @@ impl Encoder {
 
     /// Writes the coded form of `raw` to the beginning of `out` and returns its length.
     pub fn encode(&mut self, raw: &[u8], out: &mut [u8]) -> Option<usize> {
-        compress_into_with_table(raw, out, &mut self.0).ok()
+        let table = match raw.len() {
+            ..=SMALL_BYTES_MAX => &mut self.small,
+            _ => self.large.get_or_insert_with(CompressTable::large),
+        };
+        compress_into_with_table(raw, out, table).ok()
     }
 }
 
