@@ -113,6 +113,40 @@ fn each_commit_shows_its_own_change_counter_whatever_was_stored() {
 }
 
 #[test]
+fn a_first_page_goes_into_a_commit_if_more_than_its_counters_changed_or_nothing_else_did() {
+    for forget in [false, true] {
+        let core = database();
+        let mut file = open(&core);
+        let mut commit_with = |change: u32, pages: u32, rest: &[u8], expected: bool| {
+            if forget {
+                core.cache.clear(); // The page below comes from the store then.
+            }
+            file.lock(LockLevel::Shared).unwrap();
+            file.lock(LockLevel::Reserved).unwrap();
+            file.write(&first_page(change, pages), 0).unwrap();
+            for (index, &byte) in rest.iter().enumerate() {
+                file.write(&[byte; PAGE], ((index + 1) * PAGE) as u64).unwrap();
+            }
+            file.control(Control::Sync).unwrap();
+            file.control(Control::CommitPhaseTwo).unwrap();
+            file.unlock(LockLevel::None).unwrap();
+            let head = core.head();
+            assert_eq!(
+                head.locate(FIRST).unwrap().commit == head.commit(),
+                expected,
+                "change {change}, forgotten: {forget}"
+            );
+            assert_eq!(u64::from(change), head.commit().0);
+        };
+        commit_with(1, 2, &[2], true);
+        commit_with(2, 2, &[3], false);
+        commit_with(3, 3, &[3, 4], true);
+        commit_with(4, 3, &[], true);
+        commit_with(5, 3, &[5], false);
+    }
+}
+
+#[test]
 fn the_ladder_of_locks_lets_one_write_and_everybody_read() {
     let core = database();
     let (mut one, mut two) = (open(&core), open(&core));
