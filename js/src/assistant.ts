@@ -21,7 +21,10 @@ export class Assistant {
     try {
       const worker = this.#make()
       this.#worker = worker
-      worker.onerror = (): void => offer(owner, undefined)
+      worker.onerror = (event): void => {
+        event.preventDefault() // Upkeep is done without it.
+        offer(owner, undefined)
+      }
       const { port1, port2 } = new MessageChannel()
       worker.postMessage({ serve: port2 } satisfies Employment, [port2])
       offer(owner, port1)

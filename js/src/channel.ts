@@ -205,7 +205,10 @@ export class Channel {
       }
       worker.onmessageerror = (): void => lose('a reply of the database worker could not be read')
       // Without a message the script itself could not be had: a wrong address, or a Content-Security-Policy without worker-src.
-      worker.onerror = (event): void => lose(event.message || 'the database worker could not be loaded')
+      worker.onerror = (event): void => {
+        event.preventDefault() // The caller is told.
+        lose(event.message || 'the database worker could not be loaded')
+      }
       const request: Request = { ...plan, probe, client: this.#client, id: 0 }
       this.#waiting.set(0, { request, resolve: resolve as (answer: Answer) => void, reject, options: {}, moves: 0 })
       worker.postMessage([request] satisfies ToWorker)

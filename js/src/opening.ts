@@ -86,7 +86,10 @@ export async function administer(source: Source, admin: Admin, options: PartsOpt
       const lose = (message: string): void => reject(new CofferError('worker_lost', message))
       giveUp = (): void => lose('it was given up')
       signal?.addEventListener('abort', giveUp, { once: true })
-      worker.onerror = (event): void => lose(event.message || 'the database worker could not be loaded')
+      worker.onerror = (event): void => {
+        event.preventDefault() // The caller is told.
+        lose(event.message || 'the database worker could not be loaded')
+      }
       worker.onmessage = ({ data: [reply] }: MessageEvent<FromWorker>): void => {
         if (reply === undefined) return
         if ('message' in reply) lose(reply.message)

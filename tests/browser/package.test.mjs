@@ -123,6 +123,21 @@ for (const engine of engines) {
       assert.deepEqual(seen, ['limit', 'no error', 'worker_lost', 'worker_lost', 'worker_lost', 'no error', 4])
     })
 
+    // Whoever watches a page for errors would hear of one that the app was told of already.
+    await t.test('a worker whose script fails is told by the call, and is no error of the page', async () => {
+      const seen = await page.evaluate(async () => {
+        const heard = []
+        const hear = ({ message }) => heard.push(message)
+        addEventListener('error', hear)
+        const broken = URL.createObjectURL(new Blob(["throw new Error('it is broken')"], { type: 'text/javascript' }))
+        const told = await window.coffer.open('broken', { backend: 'memory', worker: () => new Worker(broken) }).catch(({ code, message }) => [code, message])
+        await new Promise((resolve) => setTimeout(resolve))
+        removeEventListener('error', hear)
+        return [told[0], told[1].includes('it is broken'), heard]
+      })
+      assert.deepEqual(seen, ['worker_lost', true, []])
+    })
+
     // Before the next one, which makes browsers complain on purpose.
     await t.test('no page error was left over', () => assert.deepEqual(complaints, []))
 
