@@ -195,7 +195,7 @@ async function openCoffer(name, options) {
     all: (sql, parameters) => query(sql, parameters, 0xffff_ffff),
     many: (sql, rows) => {
       connection.exec('begin immediate')
-      for (const group of encodeGroups(rows.map((params) => ({ sql, params })))) connection.runMany(group.sql, group.values, 0)
+      for (const group of encodeGroups(rows.map((params) => ({ sql, params })))) connection.runMany(group.sql, group.values, 0, Infinity)
       connection.outcomes()
       connection.exec('commit')
       durable()

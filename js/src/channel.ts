@@ -9,12 +9,14 @@
 import { Assistant } from './assistant.js'
 import { CofferError, decodeError, encodeError } from './error.js'
 import { clientName, reopening } from './names.js'
-import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Request, ToWorker } from './protocol.js'
+import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Outcome, Request, Single, ToWorker } from './protocol.js'
 import { changedElsewhere, rekeyed } from './protocol.js'
-import type { Leader, PlainKey } from './types.js'
+import { decodeRuns } from './rows.js'
+import type { Leader, PlainKey, RunResult } from './types.js'
+import { joinRuns } from './wire.js'
 
 interface Waiting {
-  readonly request: Request
+  readonly request: Single
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: CofferError) => void
   readonly options: CallOptions
@@ -118,7 +120,7 @@ export class Channel {
       const flag = settled?.flag
       // Those that the call has already are of its transaction.
       const flags = flag === undefined ? {} : { flags: [...('flags' in call ? (call.flags ?? []) : []), flag] }
-      const request: Request = { ...call, ...flags, id }
+      const request: Single = { ...call, ...flags, id }
       this.#waiting.set(id, {
         request,
         resolve: (answer) => {
@@ -209,7 +211,7 @@ export class Channel {
         event.preventDefault() // The caller is told.
         lose(event.message || 'the database worker could not be loaded')
       }
-      const request: Request = { ...plan, probe, client: this.#client, id: 0 }
+      const request: Single = { ...plan, probe, client: this.#client, id: 0 }
       this.#waiting.set(0, { request, resolve: resolve as (answer: Answer) => void, reject, options: {}, moves: 0 })
       worker.postMessage([request] satisfies ToWorker)
     })
@@ -298,10 +300,7 @@ export class Channel {
   /** I4 */
   #move(id: number, waiting: Waiting, lost: boolean, messages: (Request | Notice)[]): void {
     const { request } = waiting
-    const settle = (how: () => void): void => {
-      this.#waiting.delete(id)
-      how()
-    }
+    const settle = (how: () => void): void => this.#settle(id, how)
     if (request.kind === 'end' && !request.commit) settle(() => waiting.resolve(undefined))
     else if (request.kind === 'next' || ('transaction' in request && request.transaction !== undefined && request.kind !== 'begin' && request.kind !== 'end')) settle(() => waiting.reject(gone()))
     else if (request.kind === 'verb' && singular.includes(request.verb.do)) settle(() => waiting.reject(new CofferError('worker_lost', 'the worker that had this in hand is gone; look whether it was done')))
@@ -323,7 +322,7 @@ export class Channel {
     // What is asked meanwhile waits for the next leader.
     if (!this.#here || messages.length === 0) return
     this.#sent = this.#last
-    this.#worker?.postMessage(messages satisfies ToWorker)
+    this.#worker?.postMessage(together(messages) satisfies ToWorker)
   }
 
   #cancellable(id: number, signal: AbortSignal): { flag: string; done: () => void } {
@@ -357,18 +356,63 @@ export class Channel {
         }
         continue
       }
-      const waiting = this.#waiting.get(message.id)
-      if (waiting === undefined) continue
-      if ('part' in message) waiting.options.part?.(message.part)
-      else if ('outcome' in message) waiting.outcome = { answer: message.outcome, commit: message.commit }
-      else {
-        this.#waiting.delete(message.id)
-        if ('committed' in message) known(waiting, message.committed)
-        else if (message.ok) waiting.resolve(message.answer)
-        else waiting.reject(decodeError(message.failure))
+      const { id } = message
+      if ('part' in message) this.#waiting.get(id)?.options.part?.(message.part)
+      else if ('outcome' in message) {
+        const { outcome, commit } = message
+        answersOf(outcome).forEach((answer, index) => {
+          const waiting = this.#waiting.get(id + index)
+          if (waiting !== undefined) waiting.outcome = { answer, commit }
+        })
+      } else if ('committed' in message) this.#settle(id, (waiting) => known(waiting, message.committed))
+      else if ('failure' in message) {
+        const { failure, count = 1 } = message
+        for (let index = 0; index < count; index += 1) this.#settle(id + index, ({ reject }) => reject(decodeError(failure)))
+      } else {
+        answersOf(message).forEach((answer, index) => {
+          this.#settle(id + index, ({ resolve, reject }) => (isFailed(answer) ? reject(answer.error) : resolve(answer)))
+        })
       }
     }
   }
+
+  #settle(id: number, how: (waiting: Waiting) => void): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    how(waiting)
+  }
+}
+
+/** Runs that were asked for one after another become one request: a message's price is by the object, and so is a commit's. */
+function together(messages: readonly (Request | Notice)[]): ToWorker {
+  const sent: (Request | Notice)[] = []
+  let runs: (Single & { kind: 'run' })[] = []
+  const put = (): void => {
+    const [first] = runs
+    if (first === undefined) return
+    sent.push(runs.length === 1 ? first : { kind: 'runs', id: first.id, count: runs.length, groups: joinRuns(runs) })
+    runs = []
+  }
+  for (const message of messages) {
+    // What has a signal can be given up by itself, and what is of a transaction has that one's commit.
+    if ('kind' in message && message.kind === 'run' && message.flags === undefined && message.transaction === undefined) runs.push(message)
+    else {
+      put()
+      sent.push(message)
+    }
+  }
+  put()
+  return sent
+}
+
+/** What a reply says to each call from its id on. */
+function answersOf(reply: Outcome['outcome']): readonly Answer[] {
+  return 'outcomes' in reply ? decodeRuns(reply) : [reply.answer]
+}
+
+function isFailed(answer: Answer): answer is RunResult & { error: CofferError } {
+  return typeof answer === 'object' && 'error' in answer
 }
 
 /** Settles a call that was committed under an earlier leader. What it gave is known if that was told in time. */

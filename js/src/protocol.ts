@@ -45,6 +45,12 @@ export interface Bound {
 /** One statement with the parameters of many runs in wire form, one set after another. */
 export type Sets = Bound
 
+/** What many runs did, in wire form and in their order, and why those failed that did. */
+export interface Outcomes {
+  readonly outcomes: Uint8Array
+  readonly failures: readonly Failure[]
+}
+
 /** Where a statement runs, and what stops it. */
 export interface Scope {
   /** The transaction it belongs to. */
@@ -78,7 +84,22 @@ export type Call =
  * A call with its number. One that was sent to an earlier leader comes `again`: what it is known to have done is told, and otherwise it
  * runs now, or (`ask`) fails with `worker_lost`.
  */
-export type Request = Call & { readonly id: number; readonly again?: 'run' | 'ask' }
+export type Single = Call & { readonly id: number; readonly again?: 'run' | 'ask' }
+
+export type Request = Single | Runs
+
+/** Several calls of `run` that were made one after another: `count` of them, numbered from `id` on, neighbours with the same statement together. */
+export interface Runs {
+  readonly kind: 'runs'
+  readonly id: number
+  readonly count: number
+  readonly groups: readonly Sets[]
+  /** They come again one by one. */
+  readonly again?: undefined
+}
+
+/** The answers to several of them, from `id` on. */
+export type Ran = Outcomes & { readonly id: number }
 
 /** Who asks: 64 random bits, which the page draws and keeps. With a request's number they name the request in the commit that it makes. */
 export type ClientId = readonly [high: number, low: number]
@@ -98,8 +119,7 @@ export interface Answers {
   readonly run: RunResult
   readonly query: Uint8Array
   readonly prepare: StatementInfo
-  /** What each run did, in wire form, and which failed. */
-  readonly batch: { readonly outcomes: Uint8Array; readonly failures: readonly { readonly index: number; readonly failure: Failure }[] }
+  readonly batch: Outcomes
   readonly iterate: { readonly cursor: number; readonly rows: Uint8Array }
   readonly next: Uint8Array
   readonly begin: undefined
@@ -130,14 +150,16 @@ export type ToWorker = readonly (Request | Notice)[]
 
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly answer: Answer }
-  | { readonly id: number; readonly ok: false; readonly failure: Failure }
+  /** `count`: those that follow fail as well. */
+  | { readonly id: number; readonly ok: false; readonly failure: Failure; readonly count?: number | undefined }
+  | Ran
   /** It came again and had been done: this is the last commit that it made. */
   | { readonly id: number; readonly committed: bigint }
 
 /** The answer to a request of another tab's, told before its commit is durable: if the leader dies now, nobody else knows it. */
 export interface Outcome {
   readonly id: number
-  readonly outcome: Answer
+  readonly outcome: Ran | { readonly answer: Answer }
   readonly commit: bigint
 }
 

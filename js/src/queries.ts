@@ -3,7 +3,7 @@
 import type { Channel } from './channel.js'
 import type { CofferError } from './error.js'
 import type { Scope } from './protocol.js'
-import { collect, decodeBatch, stream } from './rows.js'
+import { collect, decodeRuns, stream } from './rows.js'
 import { statement } from './sql.js'
 import { WorkerStatement } from './statement.js'
 import type {
@@ -69,6 +69,6 @@ export class WorkerQueries implements Queries {
   batch(statements: readonly BatchStatement[], options: BatchOptions<'continue'>): Promise<BatchOutcome[]>
   async batch(statements: readonly BatchStatement[], { onError, signal }: BatchOptions = {}): Promise<RunResult[] | BatchOutcome[]> {
     const call = { kind: 'batch', groups: encodeGroups(statements), goOn: onError === 'continue', ...this.scope() } as const
-    return decodeBatch(await this.#channel.call(call, { signal }))
+    return decodeRuns(await this.#channel.call(call, { signal }))
   }
 }

@@ -2,7 +2,7 @@
 
 import type { CallOf, Channel } from './channel.js'
 import { CofferError, decodeError } from './error.js'
-import type { Answers } from './protocol.js'
+import type { Outcomes } from './protocol.js'
 import type { BatchOutcome, IterateOptions, QueryOptions, RunResult } from './types.js'
 import { decodeOutcomes, decodeRows } from './wire.js'
 
@@ -44,10 +44,13 @@ export async function* stream<T extends object>(channel: Channel, call: CallOf<'
   }
 }
 
-/** What became of the statements of a batch. Without `continue` none of them can have failed. */
-export function decodeBatch({ outcomes, failures }: Answers['batch']): RunResult[] {
-  const done: (RunResult | BatchOutcome)[] = decodeOutcomes(outcomes)
-  for (const { index, failure } of failures) done[index] = { error: decodeError(failure) }
+/** What became of each of many runs. Only where some may have failed they are `BatchOutcome`s. */
+export function decodeRuns({ outcomes, failures }: Outcomes): RunResult[] {
+  let failed = 0
+  const done = decodeOutcomes(outcomes).map((outcome): RunResult | BatchOutcome => {
+    const failure = Number.isNaN(outcome.changes) ? failures[failed++] : undefined
+    return failure === undefined ? outcome : { error: decodeError(failure) }
+  })
   return done as RunResult[]
 }
 

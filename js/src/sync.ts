@@ -8,7 +8,7 @@ import { compressionOf } from './form.js'
 import { start } from './host.js'
 import { plainOf, plainOfNew } from './keys.js'
 import type { Opening } from './protocol.js'
-import { decodeBatch, one } from './rows.js'
+import { decodeRuns, one } from './rows.js'
 import { statement } from './sql.js'
 import { Prepared } from './statement.js'
 import type {
@@ -140,7 +140,7 @@ class ThreadQueries implements SyncQueries {
   batch(statements: readonly BatchStatement[], options?: Pick<BatchOptions<'abort'>, 'onError'>): RunResult[]
   batch(statements: readonly BatchStatement[], options: Pick<BatchOptions<'continue'>, 'onError'>): BatchOutcome[]
   batch(statements: readonly BatchStatement[], { onError }: Pick<BatchOptions, 'onError'> = {}): RunResult[] | BatchOutcome[] {
-    return decodeBatch(this.on((connection) => batch(connection, encodeGroups(statements), onError === 'continue')))
+    return decodeRuns(this.on((connection) => batch(connection, encodeGroups(statements), onError === 'continue')))
   }
 
   transaction<R>(work: (transaction: SyncQueries) => R, { readonly = false }: { readonly readonly?: boolean } = {}): R {

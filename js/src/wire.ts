@@ -1,7 +1,7 @@
 // Rows and parameters as bytes: the JavaScript side of crate/sqlite/src/wire.rs, where the layout is described.
 // Knows nothing of workers; runs on the page, so that decoding rows does not hold up the next statement.
 
-import type { Sets } from './protocol.js'
+import type { Bound, Sets } from './protocol.js'
 import type { BatchStatement, Row, RunResult, SqlInput, SqlParameters, SqlValue } from './types.js'
 
 const tagNull = 0
@@ -97,12 +97,22 @@ const groupBytes = 256 * 1024
 
 /** Statements as groups: neighbours of the same text together. */
 export function encodeGroups(statements: readonly BatchStatement[]): Sets[] {
+  return grouped(statements, groupBytes, (writer, { params = [] }) => writer.parameters(params))
+}
+
+/** The same of statements whose parameters are in wire form. A group is copied anew for each transaction that it takes. */
+export function joinRuns(runs: readonly Bound[]): Sets[] {
+  return grouped(runs, groupBytes / 8, (writer, { values }) => writer.append(values))
+}
+
+function grouped<T extends { readonly sql: string }>(statements: readonly T[], bytes: number, write: (writer: Writer, statement: T) => void): Sets[] {
   const groups: Sets[] = []
   const writer = new Writer()
   let last: string | undefined
-  for (const { sql, params = [] } of statements) {
-    if (last !== undefined && (last !== sql || writer.size >= groupBytes)) groups.push({ sql: last, values: writer.take() })
-    writer.parameters(params)
+  for (const statement of statements) {
+    const { sql } = statement
+    if (last !== undefined && (last !== sql || writer.size >= bytes)) groups.push({ sql: last, values: writer.take() })
+    write(writer, statement)
     last = sql
   }
   if (last !== undefined) groups.push({ sql: last, values: writer.take() })
@@ -143,6 +153,13 @@ class Writer {
 
   get size(): number {
     return this.#at
+  }
+
+  /** Writes what is in wire form. */
+  append(bytes: Uint8Array): void {
+    this.#room(bytes.length)
+    this.#bytes.set(bytes, this.#at)
+    this.#at += bytes.length
   }
 
   parameters(parameters: SqlParameters): void {
@@ -243,9 +260,7 @@ class Writer {
 
   #put(bytes: Uint8Array): void {
     this.length(bytes.length)
-    this.#room(bytes.length)
-    this.#bytes.set(bytes, this.#at)
-    this.#at += bytes.length
+    this.append(bytes)
   }
 
   #room(size: number): void {

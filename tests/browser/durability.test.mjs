@@ -13,7 +13,7 @@ for (const engine of engines) {
     await page.goto(`${site.address}tests/browser/pages/storage.html`)
     await page.waitForFunction(() => window.coffer !== undefined)
 
-    await t.test('a hundred strict commits that are asked for at once make one flush', async () => {
+    await t.test('a hundred strict runs that are asked for at once make a few writes and one flush', async () => {
       const seen = await page.evaluate(async () => {
         const { countCalls, countingWorker, key, open, pause } = window.coffer
         const db = await open('grouped', { backend: 'opfs', key: key(5), worker: countingWorker })
@@ -29,9 +29,10 @@ for (const engine of engines) {
         await db.close()
         return { took, write, flush, n }
       })
-      t.diagnostic(`${engine}: 100 concurrent strict commits took ${seen.took.toFixed(1)} ms, ${seen.write} writes and ${seen.flush} flushes`)
+      t.diagnostic(`${engine}: 100 concurrent strict runs took ${seen.took.toFixed(1)} ms, ${seen.write} writes and ${seen.flush} flushes`)
       assert.equal(seen.n, 101)
-      assert.equal(seen.write, 100)
+      // Each slice of the worker's time makes one commit of those that it runs.
+      assert.ok(seen.write >= 1 && seen.write <= 1 + Math.ceil(seen.took / 8), `${seen.write} writes`)
       // None is made to wait longer than that, so a slow machine needs more than one.
       assert.ok(seen.flush >= 1 && seen.flush <= 1 + Math.floor(seen.took / 50), `${seen.flush} flushes`)
     })

@@ -180,6 +180,7 @@ const cases = {
         if (round === 0) await first.db.exec('create table t(id, part)')
         const db = await b.open(name, options)
         const asked = []
+        const failing = []
         const ask = (kind, rows, call) => {
           const id = ++made
           asked.push(settles(call(id)).then((value) => ({ id, kind, rows, value }), (error) => ({ id, kind, rows, error: { code: error.code, message: error.message, committed: error.detail?.committed } })))
@@ -188,6 +189,11 @@ const cases = {
           ask('run', 1, (id) => db.run('insert into t values (?, 0)', [id]))
           ask('batch', 3, (id) => db.batch([0, 1, 2].map((part) => ({ sql: 'insert into t values (?, ?)', params: [id, part] }))))
           ask('exec', 2, (id) => db.exec(`insert into t values (${id}, 0); insert into t values (${id}, 1)`))
+          // Neighbours that share a commit, of which one fails in all of them.
+          for (let at = 0; at < 6; at += 1) {
+            if (at === 3) failing.push(settles(db.run('insert into t values (?, ?, ?)', [0])).then(() => wrong.push('it did not fail'), () => undefined))
+            else ask('together', 1, (id) => db.run('insert into t values (?, 0)', [id]))
+          }
           ask('returning', 1, (id) => db.query('insert into t values (?, 0) returning id', [id]))
           if (turn % 4 === 0) {
             ask('transaction', 2, (id) => db.transaction(async (tx) => {
@@ -212,6 +218,7 @@ const cases = {
         if (draw(2) === 0) first.kill()
         a.close()
         await asking
+        await Promise.all(failing)
         const done = await Promise.all(asked)
         const there = new Map((await settles(db.query('select id, count(*) as n from t group by id'))).map(({ id, n }) => [id, n]))
         for (const { id, kind, rows, value, error } of done) {
@@ -230,7 +237,57 @@ const cases = {
     check: ({ wrong, kinds, made }, t) => {
       t.diagnostic(`${made} requests: ${JSON.stringify(kinds)}`)
       assert.deepEqual(wrong, [])
-      assert.ok(kinds['run fine'] > 0)
+      assert.ok(kinds['run fine'] > 0 && kinds['together fine'] > 0)
+    },
+  },
+
+  'runs that shared the commit in which their leader dies are done once, and each is told what it did': {
+    run: async (name, options) => {
+      const { settles, tab } = window.tabs
+      const seen = {}
+      for (const point of ['write', 'written', 'flushed']) {
+        const [a, b] = [await tab(), await tab()]
+        const first = await a.openMortal(`${name} ${point}`, options)
+        await first.db.exec('create table t(x integer primary key, y)')
+        const db = await b.open(`${name} ${point}`, options)
+        await db.run('insert into t(y) values (0)')
+        const { stopped } = await first.stopAt(point)
+        const asked = Array.from({ length: 200 }, (_, y) => db.run(y % 2 === 0 ? 'insert into t(y) values (?)' : 'insert into t(y) values (? + 0)', [y + 1]).catch((error) => error))
+        await settles(stopped)
+        first.kill()
+        a.close()
+        const done = await settles(Promise.all(asked))
+        const rows = await settles(db.query('select x, y from t where y > 0 order by x'))
+        const once = rows.length === 200 && rows.every(({ x, y }, index) => y === index + 1 && x === index + 2)
+        seen[point] = [once, done.every(({ changes, lastInsertRowid }, index) => changes === 1 && lastInsertRowid === index + 2)]
+        await settles(db.close())
+        b.close()
+      }
+      return seen
+    },
+    gives: { write: [true, true], written: [true, true], flushed: [true, true] },
+  },
+
+  'a page whose own worker dies after the commit of its runs learns that they are committed': {
+    run: async (name, options) => {
+      const { settles, tab } = window.tabs
+      const a = await tab()
+      const { db, kill, stopAt } = await a.openMortal(name, options)
+      await db.exec('create table t(x integer primary key, y)')
+      const { stopped } = await stopAt('flushed')
+      const asked = Array.from({ length: 50 }, (_, y) => db.run('insert into t(y) values (?)', [y]).then(() => 'told', ({ code, detail }) => `${code} ${detail?.committed}`))
+      await settles(stopped)
+      kill()
+      const told = [...new Set(await settles(Promise.all(asked)))]
+      const { n, distinct } = await settles(db.get('select count(*) as n, count(distinct y) as "distinct" from t'))
+      await settles(db.close())
+      a.close()
+      return { told, n, distinct }
+    },
+    // Some may have been in a later commit, which is not there.
+    check: ({ told, n, distinct }) => {
+      assert.ok(told.every((one) => ['worker_lost true', 'worker_lost false'].includes(one)) && told.includes('worker_lost true'), told.join())
+      assert.ok(n === distinct && n > 0 && n <= 50)
     },
   },
 
@@ -511,8 +568,8 @@ const cases = {
       await db.exec('create table t(x)')
       for (let x = 0; x < 20; x += 1) await db.run('insert into t values (?)', [x])
       await stopAt('panic')
-      // The engine may have some random bytes left.
-      const poison = Array.from({ length: 50 }, (_, x) => db.run('insert into t values (?)', [100 + x]).then(() => 'fine', ({ code, detail }) => `${code} ${detail?.committed}`))
+      // The engine may have some random bytes left, and each script is a commit.
+      const poison = Array.from({ length: 50 }, (_, x) => db.exec(`insert into t values (${100 + x})`).then(() => 'fine', ({ code, detail }) => `${code} ${detail?.committed}`))
       const told = await settles(Promise.all(poison))
       const theirs = await settles(outcome(follower.run('insert into t values (1000)')))
       const rows = (await settles(db.query('select x from t order by x'))).map(({ x }) => x)

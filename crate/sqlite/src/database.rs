@@ -334,6 +334,12 @@ where
         Ok(self.core.with_store(|store| Ok(store.find_request(request)))?)
     }
 
+    /// The first request from this one on, in the order of their bytes, that a recent commit carried: for callers whose names stand for
+    /// several requests.
+    pub fn next_request(&self, request: RequestId) -> Result<Option<(RequestId, CommitId)>> {
+        Ok(self.core.with_store(|store| Ok(store.next_request(request)))?)
+    }
+
     /// Makes every commit so far durable, whatever `synchronous` was when they were made.
     pub fn flush(&self) -> Result<()> {
         Ok(self.core.with_store(Store::flush)?)

@@ -89,6 +89,17 @@ pub fn sqlite_memory_used() -> u64 {
     u64::try_from(unsafe { ffi::sqlite3_memory_used() }).unwrap_or(0)
 }
 
+/// Whether the open transaction owes a row to a foreign key that is checked when it commits.
+pub fn owes_rows(connection: &rusqlite::Connection) -> bool {
+    let (mut current, mut unused) = (0, 0);
+    // SAFETY: the handle is that of an open connection, which this thread alone uses; the call writes two numbers.
+    let told = unsafe {
+        let handle = connection.handle();
+        ffi::sqlite3_db_status(handle, ffi::SQLITE_DBSTATUS_DEFERRED_FKS, &raw mut current, &raw mut unused, 0)
+    };
+    told == ffi::SQLITE_OK && current != 0
+}
+
 /// Milliseconds since 1970, by the clock of SQLite's default file system, which exists on every target.
 pub fn now_ms() -> u64 {
     /// The Julian day number of 1970-01-01, in milliseconds.

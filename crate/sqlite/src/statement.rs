@@ -72,34 +72,80 @@ pub fn run(connection: &Connection, sql: &str, parameters: &Parameters<'_>) -> R
     })
 }
 
+/// How far [`run_many`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Through all sets, which belong together.
+    All,
+    /// One set.
+    One,
+    /// Until this time, in milliseconds since 1970, within a transaction that the runs share and know nothing of: one that would have gone
+    /// otherwise by itself rolls the transaction back, so that each can be run by itself.
+    Until(u64),
+}
+
 /// Runs one statement once for each set of parameters, which is compiled and looked up once. What each run did goes into
 /// `outcomes`; the first that fails ends it, and the next set in `sets` is then the one behind it.
-pub fn run_many(connection: &Connection, sql: &str, sets: &mut Sets<'_>, outcomes: &mut Vec<Outcome>) -> Result<()> {
-    if admin::may_be_in(sql) {
-        for set in sets {
-            outcomes.push(run(connection, sql, &set.map_err(|Malformed| malformed())?)?);
-        }
-        return Ok(());
-    }
+pub fn run_many(
+    connection: &Connection,
+    sql: &str,
+    sets: &mut Sets<'_>,
+    pace: Pace,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<()> {
+    let own = admin::may_be_in(sql);
     let complain = |error| connection.error(error, sql);
     let mut before = connection.total_changes();
     let mut statement = None;
     for set in sets {
         let set = set.map_err(|Malformed| malformed())?;
-        // Compiled for the first set, so that one that cannot be compiled fails as that set's run.
-        let statement = match &mut statement {
-            Some(statement) => statement,
-            none => none.insert(connection.prepare_cached(sql)?),
-        };
-        bind(statement, &set, sql)?;
-        let mut rows = statement.raw_query();
-        while rows.next().map_err(complain)?.is_some() {}
-        let after = connection.total_changes();
-        outcomes
-            .push(Outcome { changes: after.wrapping_sub(before), last_insert_rowid: connection.last_insert_rowid() });
-        before = after;
+        if own {
+            outcomes.push(run(connection, sql, &set)?);
+        } else {
+            // Compiled for the first set, so that one that cannot be compiled fails as that set's run.
+            let statement = match &mut statement {
+                Some(statement) => statement,
+                none => none.insert(connection.prepare_cached(sql)?),
+            };
+            bind(statement, &set, sql)?;
+            let mut rows = statement.raw_query();
+            let ran = loop {
+                match rows.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(complain(error)),
+                }
+            };
+            drop(rows);
+            let after = connection.total_changes();
+            if matches!(pace, Pace::Until(_)) {
+                // By itself it would have failed, or (`or fail`) have committed what it did before it failed.
+                stands_alone(
+                    connection,
+                    if ran.is_err() { before == after } else { !crate::ffi::owes_rows(connection) },
+                )?;
+            }
+            ran?;
+            let changes = after.wrapping_sub(before);
+            outcomes.push(Outcome { changes, last_insert_rowid: connection.last_insert_rowid() });
+            before = after;
+        }
+        match pace {
+            Pace::All => {}
+            Pace::One => break,
+            Pace::Until(time) if crate::ffi::now_ms() >= time => break,
+            Pace::Until(_) => {}
+        }
     }
     Ok(())
+}
+
+fn stands_alone(connection: &Connection, alone: bool) -> Result<()> {
+    if alone {
+        return Ok(());
+    }
+    exec(connection, "rollback")?;
+    Err(Error::new(ErrorCode::Aborted, "a run went otherwise than it would have by itself"))
 }
 
 /// What the bytes of parameters are refused with that no caller of ours makes.
@@ -243,7 +289,8 @@ mod tests {
         let connection = sample();
         let bytes = integers(&[10, 20]);
         let mut outcomes = Vec::new();
-        run_many(&connection, "insert into t(id) values (?)", &mut Sets::new(&bytes, 0), &mut outcomes).unwrap();
+        run_many(&connection, "insert into t(id) values (?)", &mut Sets::new(&bytes, 0), Pace::All, &mut outcomes)
+            .unwrap();
         let expected = [10, 20].map(|last_insert_rowid| Outcome { changes: 1, last_insert_rowid });
         assert_eq!(outcomes, expected);
     }
@@ -254,10 +301,58 @@ mod tests {
         let bytes = integers(&[10, 1, 20]);
         let (mut sets, mut outcomes) = (Sets::new(&bytes, 0), Vec::new());
         let sql = "insert into t(id) values (?)";
-        let error = run_many(&connection, sql, &mut sets, &mut outcomes).unwrap_err();
+        let error = run_many(&connection, sql, &mut sets, Pace::All, &mut outcomes).unwrap_err();
         assert_eq!((error.code, outcomes.len()), (ErrorCode::Constraint, 1));
-        run_many(&connection, sql, &mut Sets::new(&bytes, sets.at()), &mut outcomes).unwrap();
+        run_many(&connection, sql, &mut Sets::new(&bytes, sets.at()), Pace::All, &mut outcomes).unwrap();
         assert_eq!(outcomes[1], Outcome { changes: 1, last_insert_rowid: 20 });
+    }
+
+    const NEVER: Pace = Pace::Until(u64::MAX);
+
+    #[test]
+    fn one_at_a_time_and_when_the_time_is_up_the_rest_is_left() {
+        let connection = sample();
+        let bytes = integers(&[10, 20, 30]);
+        for pace in [Pace::One, Pace::Until(0)] {
+            let (mut sets, mut outcomes) = (Sets::new(&bytes, 0), Vec::new());
+            run_many(&connection, "insert or replace into t(id) values (?)", &mut sets, pace, &mut outcomes).unwrap();
+            assert_eq!((outcomes.len(), sets.at()), (1, bytes.len() / 3), "{pace:?}");
+        }
+    }
+
+    #[test]
+    fn of_runs_that_share_a_transaction_one_that_fails_takes_back_only_itself() {
+        let connection = sample();
+        let bytes = integers(&[10, 1, 20]);
+        exec(&connection, "begin immediate").unwrap();
+        let (mut sets, mut outcomes) = (Sets::new(&bytes, 0), Vec::new());
+        let error = run_many(&connection, "insert into t(id) values (?)", &mut sets, NEVER, &mut outcomes).unwrap_err();
+        assert_eq!((error.code, outcomes.len(), connection.is_autocommit()), (ErrorCode::Constraint, 1, false));
+        exec(&connection, "commit").unwrap();
+        assert_eq!(run(&connection, "delete from t where id = 10", &Parameters::NONE).unwrap().changes, 1);
+    }
+
+    #[test]
+    fn runs_that_share_a_transaction_are_taken_back_where_one_would_have_gone_otherwise_alone() {
+        let connection = sample();
+        exec(
+            &connection,
+            "pragma foreign_keys = on; create table child(id references t deferrable initially deferred)",
+        )
+        .unwrap();
+        let bytes = integers(&[1, 99]);
+        // The second lacks its parent, or fails after its first row is in.
+        for sql in [
+            "insert into child values (?)",
+            "insert or fail into t(id) select value from (select ?1 + 7 as value union all select 2)",
+        ] {
+            exec(&connection, "begin immediate; update t set body = 'changed'").unwrap();
+            let (mut sets, mut outcomes) = (Sets::new(&bytes, 0), Vec::new());
+            run_many(&connection, sql, &mut sets, NEVER, &mut outcomes).unwrap_err();
+            assert!(connection.is_autocommit(), "{sql}");
+            let changed = query(&connection, "select 1 from t where body = 'changed'", &Parameters::NONE).unwrap();
+            assert_eq!(changed[0], 0, "{sql}");
+        }
     }
 
     #[test]

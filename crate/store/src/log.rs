@@ -265,6 +265,11 @@ impl Requests {
         self.by_id.get(&request).copied()
     }
 
+    /// The first request from this one on that is remembered.
+    pub fn next(&self, request: RequestId) -> Option<(RequestId, CommitId)> {
+        self.by_id.range(request..).next().map(|(&request, &commit)| (request, commit))
+    }
+
     /// Remembers a commit's request. One that made several commits is remembered by its last.
     pub fn add(&mut self, request: RequestId, commit: CommitId) {
         if request == RequestId::NONE {

@@ -245,6 +245,12 @@ impl<S: Storage> Store<S> {
         self.requests.get(request)
     }
 
+    /// The first request from this one on, in the order of their bytes, that a recent commit carried: for callers whose names stand for
+    /// several requests.
+    pub fn next_request(&self, request: RequestId) -> Option<(RequestId, CommitId)> {
+        self.requests.next(request)
+    }
+
     /// Whether the active log has taken enough for a checkpoint to be worth it, or sealed logs wait.
     pub fn needs_checkpoint(&self) -> bool {
         // Commits count as well as frames, since each is remembered until it is folded.

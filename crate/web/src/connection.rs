@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 
+use coffer_sqlite::statement::{self, Pace};
 use coffer_sqlite::wire::{Malformed, Parameters, Sets, parameters};
-use coffer_sqlite::{Connection, Error, ErrorCode, statement};
+use coffer_sqlite::{Connection, Error, ErrorCode};
 use js_sys::Function;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -130,11 +131,18 @@ impl WebConnection {
         Ok(outcome.changes as f64)
     }
 
-    /// Runs one statement for each set of parameters from the byte `at` on. If one fails, `setsAt` is where the next begins.
+    /// Runs one statement for each set of parameters from the byte `at` on: for all with `until` infinite, for one with 0, and otherwise until
+    /// that time within a transaction that they share (see [`Pace`]). `setsAt` is where the next begins, also after one has failed.
     #[wasm_bindgen(js_name = runMany)]
-    pub fn run_many(&mut self, sql: &str, values: &[u8], at: usize) -> Result<(), JsValue> {
+    pub fn run_many(&mut self, sql: &str, values: &[u8], at: usize, until: f64) -> Result<(), JsValue> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
+        let pace = match until {
+            0.0 => Pace::One,
+            f64::INFINITY => Pace::All,
+            time => Pace::Until(time as u64),
+        };
         let (mut sets, mut done) = (Sets::new(values, at), Vec::new());
-        let answer = self.observed(sql, |connection| statement::run_many(connection, sql, &mut sets, &mut done));
+        let answer = self.observed(sql, |connection| statement::run_many(connection, sql, &mut sets, pace, &mut done));
         self.sets_at = sets.at();
         for outcome in done {
             #[expect(clippy::cast_precision_loss, reason = "nobody changes 2^53 rows in one statement")]

@@ -228,12 +228,41 @@ fn a_request_is_found_by_its_caller_and_number() {
     let database = sample();
     let mut connection = database.connect().unwrap();
     connection.exec("create table t(x)").unwrap();
-    connection.set_request(7, u32::MAX, 1.0);
+    connection.set_request(7, u32::MAX, 1.0, 1);
     connection.exec("insert into t values (1); insert into t values (2)").unwrap();
     assert_eq!(database.find_request(7, u32::MAX, 1.0).unwrap(), Some(connection.last_commit()));
     assert_eq!(database.head(), connection.last_commit());
     for (high, low, number) in [(7, u32::MAX, 2.0), (7, 0, 1.0), (0, u32::MAX, 1.0), (7, u32::MAX, 0.0)] {
         assert_eq!(database.find_request(high, low, number).unwrap(), None);
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_commit_of_several_requests_is_found_by_each_of_their_numbers_and_by_no_other() {
+    let database = sample();
+    let mut connection = database.connect().unwrap();
+    connection.exec("create table t(x)").unwrap();
+    let mut commits = Vec::new();
+    for (number, count) in [(12.0, 3), (13.0, 1), (70_000.0, u16::MAX)] {
+        connection.set_request(7, 8, number, count);
+        connection.exec("insert into t values (1)").unwrap();
+        commits.push(Some(connection.last_commit()));
+    }
+    let found = |low, number| database.find_request(7, low, number).unwrap();
+    for (number, expected) in [
+        (9.0, None),
+        (10.0, commits[0]),
+        (11.0, commits[0]),
+        (12.0, commits[0]),
+        (13.0, commits[1]),
+        (14.0, None),
+        (4465.0, None),
+        (4466.0, commits[2]),
+        (70_000.0, commits[2]),
+        (70_001.0, None),
+    ] {
+        assert_eq!(found(8, number), expected, "{number}");
+        assert_eq!((found(9, number), found(7, number)), (None, None), "another's {number}");
     }
 }
 

@@ -120,7 +120,7 @@ fn part(path: &str) -> Option<Part> {
         // The same worker and engine once more, as text, for those whose bundler needs them so.
         "js" if name == "inline.js" => None,
         "js" if name.contains("worker") => Some(Part::Worker),
-        "js" if ["backup.js", "backups.js", "formats.js"].contains(&name) => Some(Part::Aside),
+        "js" if ["backup.js", "backups.js", "formats.js", "server.js"].contains(&name) => Some(Part::Aside),
         "js" if name == "sync.js" => Some(Part::Sync),
         "js" => Some(Part::Client),
         _ => None,

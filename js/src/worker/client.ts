@@ -45,6 +45,9 @@ export interface Watch extends Bound {
 
 type Message = FromWorker[number]
 
+/** What says of one run what it did. */
+export const outcomeBytes = 16
+
 export class Client {
   readonly caller: Caller
   readonly transactions: Map<number, Transaction> = new Map<number, Transaction>()
@@ -68,7 +71,7 @@ export class Client {
   /** To be sent when `commit`, which it tells of, is durable. */
   hold(reply: Reply, commit: bigint): void {
     this.#held.push(reply)
-    if ('answer' in reply) this.#outcomes.push({ id: reply.id, outcome: reply.answer, commit })
+    if ('answer' in reply || 'outcomes' in reply) this.#outcomes.push({ id: reply.id, outcome: reply, commit })
   }
 
   /** Whether replies wait. */
@@ -108,7 +111,7 @@ export class Client {
     return (failure) => {
       if (this.gone) return
       if (failure === undefined) this.at(commit)
-      const told = failure === undefined ? held : held.map(({ id }) => ({ id, ok: false, failure }) as const)
+      const told = failure === undefined ? held : held.map((reply) => ({ id: reply.id, ok: false, failure, count: 'outcomes' in reply ? reply.outcomes.length / outcomeBytes : 1 }) as const)
       this.#out = [...before, ...told, ...this.#out]
       this.post()
     }
@@ -127,7 +130,7 @@ export class Client {
 export function buffers(messages: readonly Message[]): Transferable[] {
   const found: Transferable[] = []
   for (const message of messages) {
-    const { rows } = 'rows' in message ? message : { rows: 'answer' in message ? message.answer : undefined }
+    const { rows } = 'rows' in message ? message : { rows: 'answer' in message ? message.answer : 'outcomes' in message ? message.outcomes : undefined }
     if (rows instanceof Uint8Array) found.push(rows.buffer)
     else if (typeof rows === 'object' && 'cursor' in rows) found.push(rows.rows.buffer)
     else if (typeof rows === 'object' && 'output' in rows) found.push(rows.output.buffer)

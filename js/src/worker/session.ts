@@ -16,12 +16,14 @@
 import type { Connection, Cursor } from '../../wasm/coffer_web.js'
 import { fingerprint } from '../../wasm/coffer_web.js'
 import { CofferError, decodeError, encodeError } from '../error.js'
-import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Reply, Request, ToWorker } from '../protocol.js'
+import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Ran, Reply, Single, ToWorker } from '../protocol.js'
 import type { StatementInfo } from '../types.js'
 import type { Verb, VerbAnswer } from '../verbs.js'
 import { interruptible } from './cancel.js'
 import { Client } from './client.js'
 import type { Caller, Transaction } from './client.js'
+import { runNext, sliceMs } from './runs.js'
+import type { Progress } from './runs.js'
 import { more, noRows, perform } from './statements.js'
 
 /** What a session needs of the open database. */
@@ -51,9 +53,6 @@ export interface Engine {
   close(): Promise<void>
 }
 
-/** Without a pause no message would be heard while a long queue is worked off. */
-const sliceMs = 8
-
 /** While more is asked than one slice does, what was committed waits this long for what follows, and one flush does for all of it. */
 const gatherMs = 50
 
@@ -72,9 +71,11 @@ const schema = 'sqlite_master'
 
 interface Task {
   readonly client: Client
-  readonly request: Request
+  readonly request: Single | Progress
   readonly deadline: number
   attempts: number
+  /** Its next runs are to follow. */
+  more?: boolean
 }
 
 /** A statement that may wait for a turn is told so by this, and by nothing else. */
@@ -198,6 +199,7 @@ export class Session {
         return
       }
       if (this.#isDead()) return
+      if (task.more === true) at -= 1
     }
     this.#queue = this.#queue.concat(tasks.slice(at))
     if (this.#queue.length === 0) {
@@ -220,6 +222,7 @@ export class Session {
   #attempt(task: Task): boolean {
     const { client, request } = task
     const { id } = request
+    task.more = false
     if (this.#closing !== undefined) {
       // Another tab asks the next leader.
       if (!client.caller.remote && !this.#passesOn) this.#fail(task, { code: 'closed', message: 'the database is closed' })
@@ -228,7 +231,7 @@ export class Session {
     try {
       if (request.again !== undefined && !this.#isNew(client, request)) return true
       const [high, low] = client.caller.id
-      this.#writer.setRequest(high, low, id) // I5
+      this.#writer.setRequest(high, low, id, 1) // I5
       const answer = this.#answer(client, request)
       if (answer === blocked) {
         this.#blocked.push(task)
@@ -238,14 +241,16 @@ export class Session {
         answer.then((value) => client.say({ id, ok: true, answer: value as VerbAnswer }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#flush())
         return true
       }
-      const reply: Reply = { id, ok: true, answer: answer as Answer }
-      this.#tell(client, reply)
+      if (request.kind === 'runs') {
+        task.more = request.count > 0
+        this.#tell(client, answer as Ran)
+      } else this.#tell(client, { id, ok: true, answer: answer as Answer })
     } catch (error) {
       const failure = encodeError(error)
       if (failure.code === 'not_ready' && ++task.attempts < attemptsMax) return false
       // A script may have committed before it failed.
       if (failure.code === 'worker_lost') this.#die(failure.message)
-      else this.#tell(client, { id, ok: false, failure })
+      else this.#tell(client, failed(task, failure))
     }
     if (this.#isClosing() || this.#isDead()) return true
     this.#watchTurn(client)
@@ -281,7 +286,7 @@ export class Session {
   }
 
   /** Whether a request that comes again is to run. Otherwise it is answered here. */
-  #isNew(client: Client, request: Request): boolean {
+  #isNew(client: Client, request: Single): boolean {
     const committed = this.#engine.find(client.caller.id, request.id)
     if (committed !== undefined) this.#hold(client, { id: request.id, committed })
     else if (request.again === 'ask' || (request.kind === 'end' && !client.transactions.has(request.transaction ?? 0))) {
@@ -293,7 +298,7 @@ export class Session {
   #fail(task: Task, failure: Failure): void {
     // What was not thrown on purpose (a trap, an exhausted stack) leaves the instance in no state to be called again.
     if (failure.code === 'worker_lost') this.#die(failure.message)
-    else task.client.say({ id: task.request.id, ok: false, failure })
+    else task.client.say(failed(task, failure))
   }
 
   #die(message: string): void {
@@ -484,7 +489,7 @@ export class Session {
 
   // ---- what is asked
 
-  #answer(client: Client, call: Request): unknown {
+  #answer(client: Client, call: Task['request']): unknown {
     switch (call.kind) {
       case 'open':
         throw new CofferError('closed', 'the worker has a database open already')
@@ -518,6 +523,8 @@ export class Session {
         // Readers do not wait for the writer: they see what was committed before it.
         return rows === blocked && reading.test(call.sql) ? this.#onReader(query) : rows
       }
+      case 'runs':
+        return this.#on(client, undefined, (connection) => runNext(connection, call, client.caller.id, client.caller.readonly))
       case 'exec':
       case 'run':
       case 'prepare':
@@ -729,6 +736,11 @@ export class Session {
 
 /** Statements that readers take over while a transaction holds the writer. */
 const reading = /^\s*(?:select|values|with|explain)\b/i
+
+/** The reply to a task that failed as a whole. */
+function failed({ request }: Task, failure: Failure): Reply {
+  return { id: request.id, ok: false, failure, count: 'count' in request ? request.count : 1 }
+}
 
 /** A trap leaves a cursor that cannot be freed; it is the trap that is told then. */
 function free(cursor: Cursor): void {
