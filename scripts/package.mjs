@@ -2,7 +2,7 @@
 //
 //   dist/index.js        the page's side in one file; its `new URL('./...', import.meta.url)` reaches the user's bundler untouched
 //   dist/sync.js         the engine's side without messages, for an app's own worker
-//   dist/backup.js, dist/backups.js, dist/formats.js   what of it few pages use
+//   dist/backup.js, dist/backups.js, dist/formats.js, dist/server.js   what of it few pages use
 //   dist/inline.js       the same, with worker and engine in it as text
 //   dist/worker.js       the worker's side in one file
 //   dist/store.wasm      the engine
@@ -19,7 +19,7 @@ const at = (...parts) => path.join(root, ...parts)
 const entries = ['index', 'inline', 'sync']
 
 /** Parts of the page's side that are files of their own. */
-const aside = ['backup', 'backups', 'formats']
+const aside = ['backup', 'backups', 'formats', 'server']
 
 function bundle(webpack, config) {
   return new Promise((resolve, reject) => {

@@ -7,10 +7,16 @@ import type { FunctionOptions, SqlFunction } from './types.js'
 export async function define(channel: Channel, name: string, source: SqlFunction | URL, { deterministic = false }: FunctionOptions = {}): Promise<void> {
   if (typeof source !== 'function' && !(source instanceof URL)) throw new TypeError('a SQL function is a function, or the URL of a module')
   // A module is what a worker can load without `eval`, which policies of careful sites forbid. Its address is kept for the next worker.
-  const module = source instanceof URL ? source.href : URL.createObjectURL(new Blob([`export default (${sourceOf(source)})`], { type: 'text/javascript' }))
+  const module = source instanceof URL ? source.href : addressOf(`export default (${sourceOf(source)})`)
   const call = { kind: 'verb', verb: { do: 'function', name, module, deterministic } } as const
   await channel.call(call)
   channel.ahead(name.toLowerCase(), call)
+}
+
+/** Node loads no module from a Blob. */
+function addressOf(module: string): string {
+  const type = 'text/javascript'
+  return typeof Worker === 'undefined' ? `data:${type},${encodeURIComponent(module)}` : URL.createObjectURL(new Blob([module], { type }))
 }
 
 /** A method's text is no expression by itself. */

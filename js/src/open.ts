@@ -11,7 +11,8 @@ const source: Source = { module: compiled, worker: started }
 /**
  * Opens the database of that name in a worker of its own.
  *
- * Rejects with `unsupported` where there are no workers (on a server), with `worker_lost` where the worker or the engine cannot be loaded.
+ * On a server it opens in memory only (`backend: 'memory'`, in Node), and rejects with `unsupported` otherwise. Rejects with `worker_lost`
+ * where the worker or the engine cannot be loaded.
  */
 export function open(name: string, options: OpenOptions = {}): Promise<Database> {
   return openFrom(source, name, options)

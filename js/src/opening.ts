@@ -9,6 +9,7 @@ import { plainOf, plainOfNew } from './keys.js'
 import type { Database, OpenOptions, PartsOptions, PlainKey } from './types.js'
 import type { Admin, AdminAnswer, Root } from './verbs.js'
 import { watchPage } from './visits.js'
+import { compiledFrom, unusable } from './wasm.js'
 
 /** Where an entry of the package finds what it needs. */
 export interface Source {
@@ -17,10 +18,10 @@ export interface Source {
 }
 
 /** Opens the database of that name in a worker of its own. */
-export async function openFrom(source: Source, name: string, options: OpenOptions): Promise<Database> {
+export async function openFrom(browser: Source, name: string, options: OpenOptions): Promise<Database> {
   const { signal } = options
   signal?.throwIfAborted()
-  requireWorkers()
+  const source = await sourceHere(browser, options.backend)
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
   const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
@@ -74,10 +75,11 @@ async function keyFor(source: Source, name: string, { key, backend, ...options }
 }
 
 /** Has a worker of its own do something for which no database is open. */
-export async function administer(source: Source, admin: Admin, options: PartsOptions): Promise<AdminAnswer> {
+export async function administer(browser: Source, admin: Admin, options: PartsOptions): Promise<AdminAnswer> {
   const { signal, wasm } = options
   signal?.throwIfAborted()
-  requireWorkers()
+  // What is in a file is read in memory.
+  const source = await sourceHere(browser, admin.do === 'inspectFile' ? 'memory' : undefined)
   const worker = started(source, options)
   let giveUp: (() => void) | undefined
   try {
@@ -107,8 +109,10 @@ export async function administer(source: Source, admin: Admin, options: PartsOpt
   }
 }
 
-function requireWorkers(): void {
-  if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
-    throw new CofferError('unsupported', 'a database opens in a browser: there are no workers here; on a server, open it in the component that runs in the browser')
-  }
+/** On a server there is memory only. */
+async function sourceHere(browser: Source, backend: OpenOptions['backend']): Promise<Source> {
+  if (typeof Worker !== 'undefined' && typeof WebAssembly !== 'undefined') return browser
+  const source = backend === 'memory' ? (await import('./server.js')).serverSource({ compiledFrom, unusable }) : undefined
+  if (source !== undefined) return source
+  throw new CofferError('unsupported', "there is no browser here: open it in the component that runs in one, or in Node 20.16 and later with backend: 'memory'")
 }
