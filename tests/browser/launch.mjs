@@ -16,8 +16,8 @@ import { launchWebKit } from './webkit.mjs'
  * ports have), so OPFS is no place there; it runs when it is named, since not every test was seen to pass in it yet.
  */
 const known = {
-  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true, authenticator: true },
-  firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'], names: true },
+  chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true, authenticator: true, allow: grantInChromium },
+  firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'], names: true, allow: () => undefined },
   webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true },
 }
 
@@ -95,9 +95,23 @@ async function launchChromium(profile, hidden) {
 }
 
 async function launchFirefox(profile, hidden) {
-  const extraPrefsFirefox = { 'network.dns.localDomains': insecureHost, ...(hidden && { 'browser.privatebrowsing.autostart': true }) }
+  // A person would be asked whether a site may keep its data; here it always may.
+  const persistence = { 'dom.storageManager.prompt.testing': true, 'dom.storageManager.prompt.testing.allow': true }
+  const extraPrefsFirefox = { 'network.dns.localDomains': insecureHost, ...persistence, ...(hidden && { 'browser.privatebrowsing.autostart': true }) }
   const browser = await puppeteer.launch({ browser: 'firefox', executablePath: program('FIREFOX'), headless: true, userDataDir: profile, defaultViewport: viewport, protocolTimeout: 900_000, extraPrefsFirefox })
   return { browser, page: await browser.newPage() }
+}
+
+/** Lets pages of an address keep their data when room is short, as their user would; gives whether the engine can be told so. */
+export async function allowPersistence(engine, page, address) {
+  const { allow } = known[engine]
+  await allow?.(page, new URL(address).origin)
+  return allow !== undefined
+}
+
+async function grantInChromium(page, origin) {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Browser.grantPermissions', { origin, permissions: ['durableStorage'] })
 }
 
 /** A passkey device that the browser plays, with PRF, and how to have it forget its passkeys; undefined where the driver has none. */

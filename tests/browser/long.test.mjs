@@ -221,26 +221,6 @@ const cases = {
     ],
   },
 
-  'what the browser says of room is handed on': {
-    run: `
-      const db = await open('room', { create: 'new' })
-      await fill(db, 2000)
-      await db.flush()
-      const { usage, quota } = await db.estimate()
-      // Asked of a stand-in, since some browsers ask their user.
-      const { persist } = StorageManager.prototype
-      const answers = []
-      for (const answer of [true, false]) {
-        StorageManager.prototype.persist = () => Promise.resolve(answer)
-        answers.push(await db.persist())
-      }
-      StorageManager.prototype.persist = persist
-      await db.close()
-      await destroy('room')
-      return [usage > 0, quota > usage, answers]`,
-    gives: [true, true, [true, false]],
-  },
-
   'listeners hear of checkpoints, whoever had them done': {
     run: `
       const db = await open('folded', { create: 'new' })
