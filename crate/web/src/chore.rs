@@ -12,6 +12,7 @@ use crate::database::WebDatabase;
 use crate::failure::{plain, told};
 use crate::files::Files;
 use crate::options::{Secret, cipher};
+use crate::wiping::wiping;
 
 /// A long verb that is under way. JavaScript must call `free`, done or not.
 #[wasm_bindgen(js_name = Chore)]
@@ -88,8 +89,8 @@ impl WebSecret {
         Self { kind, secret: Secret { bytes: Zeroizing::new(bytes), wrapped: more } }
     }
 
-    fn key(self) -> Result<Key, JsValue> {
-        told(self.secret.into_key(&self.kind))
+    fn key(self) -> Result<Key, Error> {
+        self.secret.into_key(&self.kind)
     }
 }
 
@@ -155,8 +156,8 @@ impl WebDatabase {
         names: Vec<String>,
         secret: Option<WebSecret>,
     ) -> Result<WebChore, JsValue> {
-        let key = secret.map(WebSecret::key).transpose()?;
-        let work = || {
+        begun(wiping(|| {
+            let key = secret.map(WebSecret::key).transpose()?;
             let (full, increments) = names.split_first().ok_or_else(|| {
                 Error::new(ErrorCode::NotFound, "no backup was given; give a full one, then its increments in order")
             })?;
@@ -165,22 +166,27 @@ impl WebDatabase {
                 backup.lay_over(files, name, key.as_ref())?;
             }
             self.database.restore_chore(&backup)
-        };
-        begun(work())
+        }))
     }
 
     /// Begins to encrypt everything anew under a fresh master key; `secrets` hold one key for every slot.
     #[wasm_bindgen(js_name = rotateChore)]
     pub fn rotate_chore(&self, secrets: Vec<WebSecret>) -> Result<WebChore, JsValue> {
-        let keys = secrets.into_iter().map(WebSecret::key).collect::<Result<Vec<_>, _>>()?;
-        begun(self.database.rotate_chore(&keys))
+        begun(wiping(|| {
+            // As large as it will be, since one that grows leaves what it held behind.
+            let mut keys = Vec::with_capacity(secrets.len());
+            for secret in secrets {
+                keys.push(secret.key()?);
+            }
+            self.database.rotate_chore(&keys)
+        }))
     }
 
     /// Begins to encrypt a database that is not.
     #[wasm_bindgen(js_name = encryptChore)]
     pub fn encrypt_chore(&self, secret: WebSecret, name: &str) -> Result<WebChore, JsValue> {
         let cipher: Cipher = told(cipher(name))?;
-        begun(self.database.encrypt_chore(&secret.key()?, cipher))
+        begun(wiping(|| self.database.encrypt_chore(&secret.key()?, cipher)))
     }
 
     /// Begins to store everything in the clear.
@@ -192,7 +198,7 @@ impl WebDatabase {
     /// Adds a key that opens the database, and gives its slot.
     #[wasm_bindgen(js_name = addKey)]
     pub fn add_key(&self, secret: WebSecret) -> Result<u8, JsValue> {
-        told(self.database.add_key(&secret.key()?))
+        told(wiping(|| self.database.add_key(&secret.key()?)))
     }
 
     /// Removes a key slot.
@@ -204,7 +210,7 @@ impl WebDatabase {
     /// Replaces the slot that one key opens by one for another, and gives it.
     #[wasm_bindgen(js_name = changeKey)]
     pub fn change_key(&self, old: WebSecret, new: WebSecret) -> Result<u8, JsValue> {
-        told(self.database.change_key(&old.key()?, &new.key()?))
+        told(wiping(|| self.database.change_key(&old.key()?, &new.key()?)))
     }
 
     /// Keeps the newest commit readable, however much is folded and merged, and gives its number.

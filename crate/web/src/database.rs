@@ -15,6 +15,7 @@ use crate::failure::{plain, thrown, told};
 use crate::files::Files;
 use crate::functions::Functions;
 use crate::options::{Secret, Wanted};
+use crate::wiping::wiping;
 
 /// An open database. JavaScript must call `close`, or `free` when it could not.
 #[wasm_bindgen(js_name = Database)]
@@ -78,7 +79,7 @@ impl WebDatabase {
         wrapped: Option<Vec<u8>>,
     ) -> Result<WebDatabase, JsValue> {
         let secret = secret.map(|bytes| Secret { bytes: Zeroizing::new(bytes), wrapped });
-        Self::open_on(name, files, options, secret).map_err(|error| thrown(&error))
+        wiping(|| Self::open_on(name, files, options, secret)).map_err(|error| thrown(&error))
     }
 
     /// A connection that may write.

@@ -25,6 +25,7 @@ mod request;
 mod suite;
 mod tables;
 mod task;
+mod wiping;
 
 pub use chore::{WebChore, WebSecret};
 pub use connection::{WebConnection, fingerprint, on_progress};

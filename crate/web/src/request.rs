@@ -12,6 +12,7 @@ use crate::connection::WebConnection;
 use crate::database::WebDatabase;
 use crate::failure::thrown;
 use crate::options::Secret;
+use crate::wiping::wiping;
 
 /// Six bytes of a name are the number, and two say how many requests before that one it stands for as well.
 const NUMBER: std::ops::Range<usize> = 8..14;
@@ -75,6 +76,9 @@ pub fn check_key(
     wrapped: Option<Vec<u8>>,
 ) -> Result<(), JsValue> {
     let secret = secret.map(|bytes| Secret { bytes: Zeroizing::new(bytes), wrapped });
-    let key = secret.map(|secret| secret.into_key(kind)).transpose();
-    key.and_then(|key| check(manifest, key.as_ref())).map_err(|error| thrown(&error))
+    wiping(|| {
+        let key = secret.map(|secret| secret.into_key(kind)).transpose()?;
+        check(manifest, key.as_ref())
+    })
+    .map_err(|error| thrown(&error))
 }
