@@ -50,7 +50,7 @@ function payload(worker, wasm) {
 
 /**
  * wasm-bindgen's glue without what it carries for browsers and callers that we do not have: all that have WebAssembly SIMD have these, and we
- * call free().
+ * call free(). In the worker, that is; an app's own code may forget an iteration of `coffer-db/sync`, and nobody frees a job that found no file.
  */
 const glue = {
   name: 'glue',
@@ -61,20 +61,35 @@ const glue = {
         .replaceAll(/\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{ register: \(\) => \{\}, unregister: \(\) => \{\} \}\s*: /g, '')
         // Only for messages about what should not be.
         .replace(/^function debugString\(val\) \{$.*?^\}$/ms, 'function debugString(val) {\n  return String(val)\n}')
+        // They free what was passed when passing the rest throws, which only an engine does that is out of memory and lost.
+        .replaceAll(/^( *)try \{\n((?:(?!\1\}).*\n)*?)\1\} catch \(e\) \{\n(?:\1 +if .*\n)+\1 +throw e;\n\1\}\n/gm, '$2')
+        .replace(/^ {4}if \(module !== undefined\) \{$.*?^ {4}\}$/ms, '    ({ module } = module)')
         // What it would say, the types say.
         .replace(/^function _assertClass\(instance, klass\) \{$.*?^\}$/ms, 'function _assertClass() {}')
         .replace(/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{$.*?^\}$/ms, '')
-      return { contents, loader: 'js' }
+      return { contents: build.initialOptions.format === 'iife' ? unregistered(contents) : contents, loader: 'js' }
     })
   },
 }
 
-/** Properties of the glue's classes that nobody else touches. */
-const ofGlue = /^__(wbg_ptr|destroy_into_raw|wrap|unwrap)$/
+function unregistered(glue) {
+  return glue.replaceAll(/^.*\b(?!Job)\w+Finalization\.(?:un)?register\(.*\n/gm, '').replaceAll(/^const (?!Job)\w+Finalization = [^;]*;\n/gm, '')
+}
+
+/**
+ * Properties that only what is in the same file touches: no message has them, no browser and nothing that is stored, and the engine is not
+ * told them by name. They get short names.
+ */
+const inside = new RegExp(`^(?:__(?:wbg_ptr|destroy_into_raw|wrap|unwrap)|${[
+  'abandonJob', 'attempts', 'autocommit', 'backupChore', 'checkpointChore', 'compactChore', 'connectReader', 'cursors', 'cutFrom', 'deadline', 'decryptChore', 'directory', 'discard', 'dismiss', 'embedDictionary',
+  'encryptChore', 'exportChore', 'findRequest', 'foldAfter', 'foretell', 'importChore', 'installJob', 'intoBytes', 'isAtWork', 'keepCommit', 'lacks', 'lastCommit', 'maintain',
+  'nextFiles', 'onUpkeep', 'openAll', 'openThese', 'openWanted', 'pagesToLearnFrom', 'prepareNext', 'putBack', 'releaseCommit', 'resized', 'restoreChore', 'rotateChore', 'runMany',
+  'setRequest', 'setsAt', 'settled', 'supply', 'takeBack', 'takeJob', 'transactions', 'turned', 'unseen', 'usable', 'verifyChore', 'watches', 'writes',
+].join('|')})$`)
 
 /** What runs beside the engine, in one file. A second minifier after the first takes another 3 % off what is downloaded. */
 async function beside(esbuild, terser, name, format) {
-  await esbuild({ ...bundled, entryPoints: [`js/src/${name}.ts`], outfile: `dist/${name}.js`, format, plugins: [glue], mangleProps: ofGlue })
+  await esbuild({ ...bundled, entryPoints: [`js/src/${name}.ts`], outfile: `dist/${name}.js`, format, plugins: [glue], mangleProps: inside })
   const file = at('dist', `${name}.js`)
   const sourceMap = { content: fs.readFileSync(`${file}.map`, 'utf8'), includeSources: true, url: `${name}.js.map` }
   const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false }, sourceMap })

@@ -46,7 +46,7 @@ export async function measure({ contenders, reps, size, wanted = workloads.map((
       const [rows, runs, gets] = size === 'full' ? [100_000, 10_000, 2000] : [2000, 500, 50]
       outcome.seam = { rows, runs, gets, times: {} }
       for (const [work, count] of [['rowsToPage', rows], ['concurrentRuns', runs], ['roundTrips', gets]]) {
-        Object.assign(outcome.seam.times, await page.evaluate(([name, count, reps]) => globalThis.bench[name](count, reps), [work, count, size === 'full' ? Math.max(reps, 5) : reps]))
+        Object.assign(outcome.seam.times, await page.evaluate(([name, count, reps, contenders]) => globalThis.bench[name](count, reps, contenders), [work, count, size === 'full' ? Math.max(reps, 5) : reps, contenders]))
       }
       say(`seam: ${JSON.stringify(outcome.seam.times)}`)
     }

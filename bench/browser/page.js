@@ -31,7 +31,7 @@ function remote() {
 export async function connectRemote(contender, name) {
   const { call, end } = remote()
   const version = await call('open', contender, name)
-  const handle = Object.fromEntries(['exec', 'run', 'get', 'all', 'many', 'commit', 'rest', 'reopen', 'size', 'measure'].map((verb) => [verb, (...args) => call(verb, ...args)]))
+  const handle = Object.fromEntries(['exec', 'run', 'get', 'all', 'many', 'commit', 'rest', 'reopen', 'size', 'measure', 'loop', 'ping'].map((verb) => [verb, (...args) => call(verb, ...args)]))
   handle.version = version
   handle.begin = async () => {
     await call('begin')

@@ -15,7 +15,7 @@ async function interleaved(reps, works) {
   // The first round is for the compilers.
   for (let rep = -1; rep < reps; rep += 1) {
     for (const [name, work] of Object.entries(works)) {
-      const { ms } = await timed(work)
+      const { ms } = await timed(async () => void (await work()))
       if (rep >= 0) times[name].push(ms)
     }
   }
@@ -38,33 +38,43 @@ export async function rowsToPage(count, reps) {
   }
 }
 
-/** Small writes asked for all at once, under relaxed durability. */
-export async function concurrentRuns(count, reps) {
+const insertSmall = 'insert into small(body) values (?)'
+
+/** Small writes asked for all at once, under relaxed durability; beside them sql.js does as many in a loop of its worker's and in one transaction. */
+export async function concurrentRuns(count, reps, contenders) {
   const handle = await connectPackage('coffer', 'seam-runs', { durability: 'relaxed' })
+  const memory = contenders.includes('sqljs') ? await connectRemote('sqljs', 'seam-loop') : undefined
   try {
-    await handle.exec('create table small(id integer primary key, body text)')
-    const { runs } = await interleaved(reps, {
-      runs: () => Promise.all(Array.from({ length: count }, (_, index) => handle.run('insert into small(body) values (?)', [`body ${index}`]))),
+    for (const one of [handle, memory]) await one?.exec('create table small(id integer primary key, body text)')
+    const times = await interleaved(reps, {
+      runs: () => Promise.all(Array.from({ length: count }, (_, index) => handle.run(insertSmall, [`body ${index}`]))),
+      ...(memory !== undefined && { loop: () => memory.loop(insertSmall, count) }),
     })
     const { total } = await handle.get('select count(*) as total from small', [])
     if (total !== count * (reps + 1)) throw new Error(`${total} rows arrived`)
-    return { runs }
+    return times
   } finally {
     await handle.close()
+    await memory?.close()
   }
 }
 
-/** One row asked for, and waited for, again and again. */
+/** One row asked for, and waited for, again and again; and messages that ask for nothing. */
 export async function roundTrips(count, reps) {
   const handle = await connectPackage('coffer', 'seam-get')
+  const bare = await connectRemote('coffer-plain', 'seam-ping')
   try {
     await handle.exec("create table small(id integer primary key, body text); insert into small(body) values ('one'), ('two')")
     return await interleaved(reps, {
       get: async () => {
         for (let index = 0; index < count; index += 1) await handle.get('select body from small where id = ?', [1 + (index & 1)])
       },
+      ping: async () => {
+        for (let index = 0; index < count; index += 1) await bare.ping()
+      },
     })
   } finally {
     await handle.close()
+    await bare.close()
   }
 }

@@ -18,6 +18,14 @@ const verbs = {
     return { ms: performance.now() - start, figure }
   },
   begin: () => void db.begin(),
+  /** The same small write again and again in one transaction, without a message for each. */
+  loop: (sql, count) => {
+    db.begin()
+    for (let index = 0; index < count; index += 1) db.run(sql, [`body ${index}`])
+    db.commit()
+  },
+  /** What a message there and back takes at the least. */
+  ping: () => 1,
 }
 
 onmessage = async ({ data: { id, verb, args } }) => {

@@ -52,6 +52,10 @@ function isFailure(error: unknown): error is Failure {
 
 /** The class again, on the page, so that `instanceof` works there. */
 export function decodeError(failure: Failure): CofferError {
-  const code = isCode(failure.code) ? failure.code : 'sqlite'
-  return new CofferError(code, failure.message, failure)
+  return asError(isCode(failure.code) ? failure : { ...failure, code: 'sqlite' })
+}
+
+/** To be thrown, in the worker, where there are codes that no page hears of. */
+export function asError(failure: Failure): CofferError {
+  return new CofferError(failure.code as ErrorCode, failure.message, failure)
 }

@@ -131,10 +131,9 @@ pub fn run_many(
             before = after;
         }
         match pace {
-            Pace::All => {}
             Pace::One => break,
             Pace::Until(time) if crate::ffi::now_ms() >= time => break,
-            Pace::Until(_) => {}
+            Pace::All | Pace::Until(_) => {}
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 // I1  Every run has one outcome, in the order of asking, whether it failed or not.
 
 import type { Connection } from '../../wasm/coffer_web.js'
-import { decodeError, encodeError } from '../error.js'
+import { asError, encodeError } from '../error.js'
 import type { Answers, Failure, Sets } from '../protocol.js'
 import { outcomeBytes } from './client.js'
 
@@ -29,7 +29,7 @@ export function batch(connection: Connection, groups: readonly Sets[], goOn: boo
           const failure = encodeError(error)
           if (isOver(failure)) throw error
           // A statement that fails undoes itself alone, unless it undid everything (`or rollback`, a full disk, an interrupt).
-          if (!goOn || connection.autocommit()) throw decodeError({ ...failure, detail: { index: connection.outcomes().length / outcomeBytes - 1 } })
+          if (!goOn || connection.autocommit()) throw asError({ ...failure, detail: { index: connection.outcomes().length / outcomeBytes - 1 } })
           failures.push(failure)
         }
       }

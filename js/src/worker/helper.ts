@@ -5,7 +5,7 @@
 // I3  Its wasm memory never shrinks, so an idle helper is let go.
 
 import type { Failure } from '../protocol.js'
-import { decodeError } from '../error.js'
+import { asError } from '../error.js'
 import type { FromHelper, Lives, ToHelper } from '../errands.js'
 
 /** How long the page and the browser may take to start a worker, before upkeep is done without. */
@@ -218,5 +218,5 @@ export class Helper {
 function unexpected(answer: FromHelper): Error {
   const failure: Failure = answer.kind === 'failed' ? answer.failure : { code: 'io', message: `the checkpoint worker answered ${answer.kind}` }
   // A helper that trapped is gone; the job is as good as before.
-  return failure.code === 'worker_lost' ? new HelperGone(failure.message) : decodeError(failure)
+  return failure.code === 'worker_lost' ? new HelperGone(failure.message) : asError(failure)
 }

@@ -6,7 +6,7 @@
 // I2  The commit bears the names of all that it is of, and of no other: the transaction ends with the first that fails.
 
 import type { Connection } from '../../wasm/coffer_web.js'
-import { CofferError, encodeError } from '../error.js'
+import { asError, encodeError } from '../error.js'
 import type { ClientId, Failure, Ran, Runs, Sets } from '../protocol.js'
 import { isOver } from './batch.js'
 import { outcomeBytes } from './client.js'
@@ -55,7 +55,7 @@ export function runNext(connection: Connection, progress: Progress, [high, low]:
     const outcomes = connection.outcomes()
     count = outcomes.length / outcomeBytes
     if (shared) {
-      if (connection.autocommit()) throw new CofferError('aborted', 'taken back')
+      if (connection.autocommit()) throw asError({ code: '', message: '' })
       const done = count - failures.length
       connection.setRequest(high, low, id + done - 1, done)
       // Of one that failed nothing is there, but SQLite would count a change.

@@ -15,7 +15,7 @@
 
 import type { Connection, Cursor } from '../../wasm/coffer_web.js'
 import { fingerprint } from '../../wasm/coffer_web.js'
-import { CofferError, decodeError, encodeError } from '../error.js'
+import { asError, CofferError, encodeError } from '../error.js'
 import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Ran, Reply, Single, ToWorker } from '../protocol.js'
 import type { StatementInfo } from '../types.js'
 import type { Verb, VerbAnswer } from '../verbs.js'
@@ -346,7 +346,7 @@ export class Session {
     try {
       durable = this.#engine.settle(durability)
     } catch (error) {
-      durable = Promise.reject(decodeError(encodeError(error)))
+      durable = Promise.reject(asError(encodeError(error)))
     }
     if (durable === undefined) return
     const settling = durable

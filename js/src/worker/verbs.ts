@@ -235,7 +235,7 @@ async function imported(module: string): Promise<SqlFunction> {
   try {
     found = (await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ module) as { default?: unknown }).default
   } catch (cause) {
-    const why = `the function's module cannot be loaded (${String(cause)}); a Content-Security-Policy must let the worker's script-src have it: blob: for a function, its origin for an address`
+    const why = `the function's module cannot be loaded (${String(cause)}); the script-src of the worker's policy must have blob: for a function, or its origin`
     throw new CofferError('denied', why, { cause })
   }
   if (typeof found !== 'function') throw new CofferError('unsupported', 'the module of a SQL function exports it as its default')
