@@ -55,7 +55,10 @@ export interface Compression {
   readonly codec: 'none' | 'rle' | 'lz4' | 'zstd' | 'gzip'
   /** Of the codecs that have levels. */
   readonly level?: number
-  /** A zstd dictionary for a new database; `auto` learns one from what is in it, once there is enough. Default: none. */
+  /**
+   * A zstd dictionary for a new database; `auto` learns one from what is in it, once there is enough, and compresses anew what is there by then
+   * (up to 64 MB). Default: none.
+   */
   readonly dictionary?: 'auto' | Uint8Array
 }
 

@@ -184,6 +184,44 @@ const cases = {
     gives: [true, true, true, true],
   },
 
+  'of a stream of what is restored or imported no more than a piece is held': {
+    run: `
+      const source = await open('large', { backend: 'memory' })
+      await source.exec("create table t(id integer primary key, body blob); with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) insert into t(body) select randomblob(6000) from n")
+      const expected = await source.get('select count(*) as n, sum(length(body)) as bytes from t')
+      const parts = []
+      await source.backup(new WritableStream({ write: (part) => void parts.push(new Blob([part])) }))
+      const [file, plain] = [new Blob(parts), await source.export()]
+      await source.close()
+      // All its pieces are the same memory, so what was not put away before the next is asked for is overwritten by it.
+      const piece = new Uint8Array(65536)
+      const stream = (blob, state) => new ReadableStream({
+        pull: async (out) => {
+          const bytes = new Uint8Array(await blob.slice(state.at, state.at + piece.length).arrayBuffer())
+          state.at += bytes.length
+          state.asked += 1
+          piece.fill(0)
+          piece.set(bytes)
+          if (bytes.length === 0) out.close()
+          else out.enqueue(piece.subarray(0, bytes.length))
+        },
+      }, { highWaterMark: 0 })
+      const seen = []
+      for (const [blob, verb] of [[file, 'restore'], [plain, 'import']]) {
+        const db = await open('into ' + verb, { create: 'new' })
+        const state = { at: 0, asked: 0 }
+        const told = []
+        await db[verb](stream(blob, state), { onProgress: ({ done, total }) => void told.push([done, total]) })
+        const got = await db.get('select count(*) as n, sum(length(body)) as bytes from t')
+        const [done, total] = told.at(-1)
+        seen.push([blob.size > 12e6, state.asked > 180, got.n === expected.n, got.bytes === expected.bytes, told.length > 1, done === total])
+        await db.close()
+        await destroy('into ' + verb)
+      }
+      return seen`,
+    gives: [Array(6).fill(true), Array(6).fill(true)],
+  },
+
   'a download is saved under the name of the database': {
     run: `
       const db = await open('to be saved', { backend: 'memory' })

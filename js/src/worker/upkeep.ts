@@ -26,6 +26,9 @@ const samples = 512
 const sampleShare = 8
 const dictionaryBytes = 32 * 1024
 
+/** What was compressed without it is compressed anew at once if it is no more than this; what is more, when it is merged. */
+const againBytes = 64 << 20
+
 /** What it needs of the database's files. */
 export interface UpkeepFiles {
   /** The database whose folder of OPFS the files are in; undefined if they are elsewhere. */
@@ -237,7 +240,10 @@ export class Upkeep {
       const dictionary = await this.#helper.learn(pages.subarray(0, end).slice(), pageBytes, dictionaryBytes)
       // Too little that repeats itself: another try would find no more.
       if (dictionary === undefined) this.#learns = false
-      else await this.#files.repeat(() => (this.#ended ? undefined : this.#database.embedDictionary(dictionary)))
+      else {
+        await this.#files.repeat(() => (this.#ended ? undefined : this.#database.embedDictionary(dictionary)))
+        if (count * pageBytes <= againBytes) while (await this.#one('stale'));
+      }
     } catch (error) {
       if (!(error instanceof HelperGone)) throw error
     } finally {
