@@ -2,7 +2,17 @@
 //!
 //! It is the CRC of gzip and Ethernet. It finds accidents, never an attacker; with a key the AEAD tag takes its place.
 
+#[cfg(any(test, target_family = "wasm"))]
+mod tables;
+
 /// The CRC32 of these parts as if they were one run of bytes.
+#[cfg(target_family = "wasm")]
+pub fn crc32(parts: &[&[u8]]) -> u32 {
+    !parts.iter().fold(!0, |sum, part| tables::update(sum, part))
+}
+
+/// The CRC32 of these parts as if they were one run of bytes.
+#[cfg(not(target_family = "wasm"))]
 pub fn crc32(parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     for part in parts {
