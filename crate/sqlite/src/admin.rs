@@ -55,8 +55,11 @@ impl Admin {
 
 /// Whether a script may hold a statement of ours. A word inside a string makes it look closer for nothing, no more.
 pub fn may_be_in(script: &str) -> bool {
-    let lower = script.to_ascii_lowercase();
-    ["backup", "restore", "compact"].iter().any(|word| lower.contains(word))
+    let has = |word: &[u8]| {
+        let begins = |text: &[u8]| text[0].eq_ignore_ascii_case(&word[0]) && text.eq_ignore_ascii_case(word);
+        script.as_bytes().windows(word.len()).any(begins)
+    };
+    ["backup", "restore", "compact"].iter().any(|word| has(word.as_bytes()))
 }
 
 /// Whether a statement may begin with this word, given in lower case: it does, or a comment comes first.
@@ -144,7 +147,9 @@ impl Token {
         let until = |end: Option<usize>| end.map_or(sql.len(), |end| at + end);
         let (kind, end) = match first {
             _ if rest.starts_with("--") => (Kind::Space, until(rest.find('\n').map(|end| end + 1))),
-            _ if rest.starts_with("/*") => (Kind::Space, until(rest[2..].find("*/").map(|end| end + 4))),
+            _ if rest.starts_with("/*") => {
+                (Kind::Space, until(rest.as_bytes()[2..].windows(2).position(|two| two == b"*/").map(|end| end + 4)))
+            }
             ';' => (Kind::Semicolon, at + 1),
             '\'' | '"' | '`' => (Kind::Quoted, until(quote_end(rest, first))),
             '[' => (Kind::Quoted, until(rest.find(']').map(|end| end + 1))),

@@ -45,7 +45,7 @@ pub(crate) struct Core<S: Storage> {
     pub cache: PageCache,
     pub settings: Mutex<Settings>,
     pub turn: Turn,
-    pub process: Option<Box<dyn ProcessLock>>,
+    process: Option<Box<dyn ProcessLock>>,
     /// Called when the log has grown to where it should be folded.
     pub wake: Mutex<Option<Wake>>,
     /// Hears how far rewritings are.
@@ -154,7 +154,7 @@ where
 
     /// Learns of other processes' commits, if they announced any.
     fn catch_up(&self) -> Result<(), Error> {
-        let Some(process) = &self.process else { return Ok(()) };
+        let Some(process) = self.process() else { return Ok(()) };
         let Some(news) = process.news()? else { return Ok(()) };
         let mut refreshed = Ok(());
         process.with_files(false, &mut || {
@@ -183,7 +183,7 @@ where
 
     /// Keeps other processes from writing, and catches up with what they wrote before.
     fn hold_process(&self) -> Result<bool, Error> {
-        let Some(process) = &self.process else { return Ok(true) };
+        let Some(process) = self.process() else { return Ok(true) };
         if self.process_held.load(Ordering::Acquire) {
             return Ok(true);
         }
@@ -237,7 +237,7 @@ where
         txn.set_page_count(count);
         let how = Commit { time_ms: crate::ffi::now_ms(), ..Commit::default() };
         let commit = self.change_store(|store| store.commit(txn, how))?;
-        if let Some(process) = &self.process {
+        if let Some(process) = self.process() {
             process.announce();
         }
         self.wake_maintenance();
@@ -255,7 +255,7 @@ where
 
     /// Runs while this process is the only one that may change files, and none is learning them.
     pub fn alone<R>(&self, mut section: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
-        let Some(process) = &self.process else { return section() };
+        let Some(process) = self.process() else { return section() };
         let mut result = None;
         process.with_files(true, &mut || result = Some(section()))?;
         result.unwrap_or(Err(Error::Poisoned))
@@ -264,7 +264,7 @@ where
     /// Keeps other processes from writing while `section` runs, whoever's turn it is among our own connections. `None` if
     /// another process is writing.
     fn as_writer<R>(&self, section: impl FnOnce() -> Result<R, Error>) -> Result<Option<R>, Error> {
-        let Some(process) = &self.process else { return section().map(Some) };
+        let Some(process) = self.process() else { return section().map(Some) };
         let Some(stale) = process.try_write()? else { return Ok(None) };
         let refreshed = if stale { self.refresh() } else { Ok(()) };
         let result = refreshed.and_then(|()| section());
@@ -339,7 +339,7 @@ where
 
     /// One round of upkeep whose failure is kept for whoever asks: a commit that was made must not be reported as failed.
     pub fn keep_up(&self, force: bool) {
-        if self.process.as_ref().is_some_and(|process| !process.is_used()) {
+        if self.process().is_some_and(|process| !process.is_used()) {
             return; // Nobody has written, and looking after that must not leave locks behind.
         }
         if let Err(error) = self.maintain(force, self.threads) {
@@ -350,7 +350,7 @@ where
     /// Ends the use of the store.
     pub fn close(&self) -> Result<(), Error> {
         let Some(store) = lock(&self.store).take() else { return Ok(()) };
-        let process = self.process.as_deref().filter(|process| !self.read_only && process.is_used());
+        let process = self.process().filter(|process| !self.read_only && process.is_used());
         let Some(process) = process else { return store.close() };
         // Another process that writes has everything that we would say.
         match process.try_write()? {
@@ -429,7 +429,7 @@ where
     }
 
     fn refresh(&self) -> Result<(), Error> {
-        let Some(process) = &self.process else { return Ok(()) };
+        let Some(process) = self.process() else { return Ok(()) };
         let news = process.news()?;
         let mut refreshed = Ok(());
         process.with_files(false, &mut || refreshed = self.change_store(|store| store.refresh().map(|_| ())))?;
@@ -452,6 +452,11 @@ where
 }
 
 impl<S: Storage> Core<S> {
+    /// What keeps other processes out. In wasm there are none, and what would deal with them is left out.
+    pub fn process(&self) -> Option<&dyn ProcessLock> {
+        if cfg!(target_family = "wasm") { None } else { self.process.as_deref() }
+    }
+
     /// Runs with the store for who is being dropped, and cannot ask more of it than that it stores.
     pub fn let_go(&self, section: impl FnOnce(&mut Store<S>) -> Result<(), Error>) -> Result<(), Error> {
         lock(&self.store).as_mut().map_or(Ok(()), section)
@@ -463,7 +468,7 @@ impl<S: Storage> Core<S> {
             return;
         }
         // The process lock goes first: the next writer of this process takes it anew (I3).
-        if let Some(process) = &self.process
+        if let Some(process) = self.process()
             && self.process_held.swap(false, Ordering::AcqRel)
         {
             process.release_write();

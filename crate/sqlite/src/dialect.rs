@@ -31,7 +31,7 @@ where
             if let Setting::Set(milliseconds) = setting {
                 session.set_busy_timeout(std::time::Duration::from_millis(milliseconds));
             }
-            text(&session.busy_timeout().as_millis())
+            text(&u64::try_from(session.busy_timeout().as_millis()).unwrap_or(u64::MAX))
         }
         Pragma::IsolationLevel(setting) => {
             if let Setting::Set(level) = setting {

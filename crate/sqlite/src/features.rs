@@ -50,13 +50,15 @@ pub fn require(connection: &Connection) -> Result<()> {
     }
     let present = compile_options(connection).map_err(|error| Error::from_sqlite(error, ""))?;
     let has = |name: &&&str| present.iter().any(|option| option == **name);
-    let missing: Vec<_> = REQUIRED.iter().filter(|name| !has(name)).collect();
-    let surplus: Vec<_> = FORBIDDEN.iter().filter(has).collect();
+    let missing: Vec<&str> = REQUIRED.iter().filter(|name| !has(name)).copied().collect();
+    let surplus: Vec<&str> = FORBIDDEN.iter().filter(has).copied().collect();
     if missing.is_empty() && surplus.is_empty() {
         return Ok(());
     }
     Err(unsupported(format!(
-        "SQLite was compiled with other flags than Coffer's: missing {missing:?}, too many {surplus:?}"
+        "SQLite was compiled with other flags than Coffer's: missing {}; too many {}",
+        missing.join(" "),
+        surplus.join(" ")
     )))
 }
 

@@ -338,7 +338,7 @@ where
         self.hold(snapshot);
         self.unflushed = synchronous == Synchronous::Off;
         trace::lock(&self.core.name, self.id, "committed");
-        if let Some(process) = &self.core.process {
+        if let Some(process) = self.core.process() {
             process.announce();
         }
         if checkpoint {

@@ -6,13 +6,12 @@
 //! I1  A name leads to at most one open database of the process; two handles on the same files would break the engine.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use coffer_store::{CommitId, Device, Error, PageCount, PageNo};
+use coffer_store::{CommitId, Device, Error, PageCount, PageNo, SortedMap};
 use rusqlite::ffi;
 
 use crate::error::result_code;
@@ -73,10 +72,10 @@ pub(crate) type ReadPage<'a> = dyn FnMut(PageNo, &mut [u8]) -> Result<(), Error>
 
 #[derive(Default)]
 struct Registry {
-    hosts: BTreeMap<String, Weak<dyn Host>>,
-    sessions: BTreeMap<u64, Weak<Session>>,
+    hosts: SortedMap<String, Weak<dyn Host>>,
+    sessions: SortedMap<u64, Weak<Session>>,
     /// By the address of SQLite's connection, so that attached databases share the connection's session.
-    by_address: BTreeMap<usize, Weak<Session>>,
+    by_address: SortedMap<usize, Weak<Session>>,
     pool: Option<Arc<Pool>>,
 }
 

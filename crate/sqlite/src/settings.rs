@@ -1,8 +1,6 @@
 //! What pragmas set for a whole database while it is open. They read back what was set.
 
-use std::collections::BTreeMap;
-
-use coffer_store::{Storage, Store};
+use coffer_store::{SortedMap, Storage, Store};
 
 use crate::pragma::Truncate;
 
@@ -28,7 +26,7 @@ pub struct Settings {
     /// `max_rows` of every table.
     pub max_rows: Option<u64>,
     /// `max_rows` of single tables; these go before the one above.
-    pub max_rows_of: BTreeMap<String, Option<u64>>,
+    pub max_rows_of: SortedMap<String, Option<u64>>,
     /// `compaction`: whether it runs by itself.
     pub compaction: bool,
     /// Bytes of uncommitted pages in memory before they go to the log.
@@ -47,7 +45,7 @@ impl Default for Settings {
             cache_memory: 16 << 20,
             cache_memory_soft: 16 << 20,
             max_rows: None,
-            max_rows_of: BTreeMap::new(),
+            max_rows_of: SortedMap::new(),
             compaction: true,
             spill_bytes: 32 << 20,
         }

@@ -95,7 +95,12 @@ impl<S: Storage> Store<S> {
         change: impl FnOnce(Manifest) -> Result<Manifest>,
     ) -> Result<()> {
         self.check_writable()?;
-        let mut manifest = change(self.manifest.clone())?;
+        let manifest = change(self.manifest.clone())?;
+        self.put_root(keys, manifest)
+    }
+
+    /// For every change the same, so it is compiled once.
+    fn put_root(&mut self, keys: NewKeys, mut manifest: Manifest) -> Result<()> {
         self.check_newest_root()?;
         self.confirm_root()?;
         manifest.generation += 1;

@@ -12,7 +12,6 @@
 //! when dropped, never printed and never copied.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -24,6 +23,7 @@ use crate::cipher::{Cipher, NONCE_BYTES, Nonce, Subkey, TAG_BYTES, derive_secret
 use crate::entropy::Entropy;
 use crate::error::{Error, Limit, Result, Unsupported, What};
 use crate::ids::{DatabaseId, Epoch, Salt};
+use crate::sorted::SortedMap;
 
 /// The length of every key.
 pub const KEY_BYTES: usize = 32;
@@ -373,13 +373,13 @@ fn manifest_hmac(master: &MasterKey, database: DatabaseId, bytes: &[u8]) -> Hmac
 pub struct Keyring {
     cipher: Cipher,
     master: MasterKey,
-    data: BTreeMap<Epoch, DataKey>,
+    data: SortedMap<Epoch, DataKey>,
 }
 
 impl Keyring {
     /// A keyring with no data keys yet.
     pub fn new(cipher: Cipher, master: MasterKey) -> Self {
-        Self { cipher, master, data: BTreeMap::new() }
+        Self { cipher, master, data: SortedMap::new() }
     }
 
     /// Adds the data key of an epoch.
@@ -408,13 +408,13 @@ impl Keyring {
     }
 
     /// The epochs whose data keys are here, oldest first.
-    pub fn epochs(&self) -> impl Iterator<Item = Epoch> {
+    pub fn epochs(&self) -> impl DoubleEndedIterator<Item = Epoch> {
         self.data.keys().copied()
     }
 
     /// The epoch whose key encrypts what is written now: the newest.
     pub fn newest(&self) -> Option<Epoch> {
-        self.data.last_key_value().map(|(&epoch, _)| epoch)
+        self.epochs().next_back()
     }
 
     /// The subkey of a file of this epoch and salt. `None` if there is no data key for the epoch.

@@ -4,7 +4,7 @@
 //! L2  Commit ids grow by one from the log's base, and each commit's chain covers all before it.
 //! L3  Nothing behind `end` counts. It is overwritten by the next run.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -24,6 +24,7 @@ use crate::format::layout::{FRAME_TRAILER_BYTES, LOG_DATA_START};
 use crate::format::log::LogHeader;
 use crate::ids::{Chain, CommitId, LogGeneration, PageCount, PageNo, RequestId};
 use crate::location::{FileSlot, Location};
+use crate::sorted::SortedMap;
 
 /// A log file's number; its name is `log-<n>`. Files are used again, generations are not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -245,9 +246,9 @@ impl ChainHasher {
 /// forgotten, so that one who writes without end does not push out what another still waits to hear of.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    by_id: BTreeMap<RequestId, CommitId>,
+    by_id: SortedMap<RequestId, CommitId>,
     order: VecDeque<RequestId>,
-    counts: BTreeMap<[u8; CALLER_BYTES], usize>,
+    counts: SortedMap<[u8; CALLER_BYTES], usize>,
 }
 
 /// How many requests are remembered across checkpoints.
@@ -267,7 +268,7 @@ impl Requests {
 
     /// The first request from this one on that is remembered.
     pub fn next(&self, request: RequestId) -> Option<(RequestId, CommitId)> {
-        self.by_id.range(request..).next().map(|(&request, &commit)| (request, commit))
+        self.by_id.starting_at(&request).next().map(|(&request, &commit)| (request, commit))
     }
 
     /// Remembers a commit's request. One that made several commits is remembered by its last.
@@ -276,7 +277,10 @@ impl Requests {
             return;
         }
         if self.by_id.insert(request, commit).is_none() {
-            *self.counts.entry(caller(request)).or_default() += 1;
+            match self.counts.get_mut(&caller(request)) {
+                Some(count) => *count += 1,
+                None => drop(self.counts.insert(caller(request), 1)),
+            }
             self.order.push_back(request);
         } else if self.order.back() != Some(&request) {
             self.order.retain(|earlier| *earlier != request);

@@ -183,7 +183,7 @@ impl SegmentWriter {
     }
 
     /// Writes what is collected.
-    pub fn write<D: Device>(&mut self, device: &D) -> Result<()> {
+    pub fn write(&mut self, device: &dyn Device) -> Result<()> {
         device.write_at(self.out_start, &self.out)?;
         self.out_start += self.out.len() as u64;
         self.out.clear();
@@ -191,7 +191,7 @@ impl SegmentWriter {
     }
 
     /// Appends index, commits, manifest copy and seal, writes and flushes. Gives the file's length and record count.
-    pub fn finish<D: Device>(mut self, device: &D, entropy: &mut dyn Entropy) -> Result<(u64, u64)> {
+    pub fn finish(mut self, device: &dyn Device, entropy: &mut dyn Entropy) -> Result<(u64, u64)> {
         let index_start = self.position();
         if !self.index.is_empty() {
             let payload = self.index.finish();
@@ -239,7 +239,7 @@ impl SegmentWriter {
 }
 
 /// Reads a segment's header.
-pub(crate) fn read_header<D: Device>(device: &D, name: &str) -> Result<SegmentHeader> {
+pub(crate) fn read_header(device: &dyn Device, name: &str) -> Result<SegmentHeader> {
     let mut bytes = [0; SEGMENT_HEADER_BYTES];
     let len = device.len()?;
     if len < SEGMENT_HEADER_BYTES as u64 {
@@ -476,7 +476,7 @@ pub(crate) fn read_commits<D: Device>(file: &OpenFile<D>, seal: &Seal) -> Result
 }
 
 /// Reads the manifest copy of a self-contained segment: the slot's bytes.
-pub(crate) fn read_manifest_copy<D: Device>(device: &D, name: &str, header: &SegmentHeader) -> Result<Vec<u8>> {
+pub(crate) fn read_manifest_copy(device: &dyn Device, name: &str, header: &SegmentHeader) -> Result<Vec<u8>> {
     // The seal may be encrypted, and its key is in the copy. The copy stands right before the seal, whose length is known,
     // and ends with its own length, so it is found without a key.
     let file_bytes = device.len()?;

@@ -16,7 +16,7 @@
 //! I5  What is dropped when a log is folded or segments are merged was replaced by something that is flushed.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -36,6 +36,7 @@ use crate::location::{FileSlot, Location};
 use crate::log::{Log, LogNumber, Requests};
 use crate::options::Options;
 use crate::snapshot::Snapshot;
+use crate::sorted::SortedMap;
 use crate::txn::Txn;
 
 /// An open database: pages, committed one transaction at a time and readable at any number of snapshots.
@@ -333,12 +334,15 @@ impl<S: Storage> Store<S> {
 /// Live bytes by segment, as a table changes.
 pub(crate) struct LiveTally<'a> {
     pub segments: &'a mut [Segment],
-    by_slot: BTreeMap<FileSlot, usize>,
+    by_slot: SortedMap<FileSlot, usize>,
 }
 
 impl<'a> LiveTally<'a> {
     pub fn new(segments: &'a mut [Segment]) -> Self {
-        let by_slot = segments.iter().enumerate().map(|(index, segment)| (segment.slot, index)).collect();
+        let mut by_slot = SortedMap::new();
+        for (index, segment) in segments.iter().enumerate() {
+            by_slot.insert(segment.slot, index);
+        }
         Self { segments, by_slot }
     }
 

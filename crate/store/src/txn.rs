@@ -5,7 +5,7 @@
 //! X3  Spilled pages lie in the log behind the last commit; they count for nothing until a commit frame follows.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use core::fmt;
 
 use crate::device::Device;
@@ -22,7 +22,7 @@ pub struct Txn<D> {
     pub(crate) staged: BTreeMap<PageNo, Box<[u8]>>,
     pub(crate) spilled: BTreeMap<PageNo, Location>,
     /// Spilled, then cut off: the frames are in the log, so a later growth over them must write zeros.
-    pub(crate) cut: BTreeSet<PageNo>,
+    pub(crate) cut: BTreeMap<PageNo, Location>,
     pub(crate) page_count: PageCount,
     pub(crate) page_count_low: PageCount,
     pub(crate) run: Option<Run>,
@@ -35,7 +35,7 @@ impl<D: Device> Txn<D> {
             base,
             staged: BTreeMap::new(),
             spilled: BTreeMap::new(),
-            cut: BTreeSet::new(),
+            cut: BTreeMap::new(),
             page_count,
             page_count_low: page_count,
             run: None,
@@ -134,7 +134,7 @@ impl<D: Device> Txn<D> {
         if count < self.page_count {
             if let Some(first) = PageNo::from_index(count.0) {
                 self.staged.split_off(&first);
-                self.cut.extend(self.spilled.split_off(&first).into_keys());
+                self.cut.extend(self.spilled.split_off(&first));
             }
             self.page_count_low = self.page_count_low.min(count);
         }
@@ -144,7 +144,7 @@ impl<D: Device> Txn<D> {
     /// Pages that must be written as zeros, because the log holds spilled versions that were cut off since.
     pub(crate) fn stage_cut(&mut self) {
         let zeros = alloc::vec![0; self.base.page_size.bytes()].into_boxed_slice();
-        for page in core::mem::take(&mut self.cut) {
+        for (page, _) in core::mem::take(&mut self.cut) {
             if self.page_count.contains(page) && !self.spilled.contains_key(&page) {
                 self.staged.entry(page).or_insert_with(|| zeros.clone());
             }

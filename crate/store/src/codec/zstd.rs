@@ -4,7 +4,6 @@
 //! own buffer, which is also its window; whatever window a hostile frame asks for, nothing is allocated for it. Z3: the frame
 //! keeps its magic number: 4 bytes a page buy records that every zstd tool reads.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,6 +11,7 @@ use alloc::vec::Vec;
 use zstd_safe::{CCtx, CDict, CParameter, DCtx, DDict, train_from_buffer};
 
 use crate::error::What;
+use crate::sorted::SortedMap;
 use crate::sync::Shared;
 
 /// What a zdict-format dictionary begins with. Anything else is a raw-content dictionary.
@@ -26,22 +26,24 @@ const SAMPLES_MIN: usize = 8;
 /// A dictionary made ready: once for decoding, once for each level it encodes at.
 pub struct Prepared {
     decoder: DDict<'static>,
-    encoders: Shared<BTreeMap<i8, Option<Arc<CDict<'static>>>>>,
+    encoders: Shared<SortedMap<i8, Option<Arc<CDict<'static>>>>>,
 }
 
 impl Prepared {
     /// Makes ready, or `None` if it calls itself a zdict dictionary and is not.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        Some(Self { decoder: DDict::try_create(bytes)?, encoders: Shared::new(BTreeMap::new()) })
+        Some(Self { decoder: DDict::try_create(bytes)?, encoders: Shared::new(SortedMap::new()) })
     }
 
     /// The dictionary made ready for encoding at this level, or `None` if zstd cannot.
     fn encoder(&self, bytes: &[u8], level: i8) -> Option<Arc<CDict<'static>>> {
         self.encoders.with(|encoders| {
-            encoders
-                .entry(level)
-                .or_insert_with(|| CDict::try_create(&without_id(bytes), level.into()).map(Arc::new))
-                .clone()
+            if let Some(known) = encoders.get(&level) {
+                return known.clone();
+            }
+            let made = CDict::try_create(&without_id(bytes), level.into()).map(Arc::new);
+            encoders.insert(level, made.clone());
+            made
         })
     }
 }

@@ -1,12 +1,12 @@
 //! Files in memory: for tests, for jobs that travel as bytes, and for databases that are meant to vanish.
 
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
+use crate::sorted::SortedMap;
 use crate::sync::Shared;
 
 /// The bytes of a file, shared by its devices.
@@ -15,7 +15,7 @@ type Bytes = Arc<Shared<Vec<u8>>>;
 /// A set of files in memory. Clones share the files.
 #[derive(Clone, Default)]
 pub struct MemStorage {
-    files: Arc<Shared<BTreeMap<String, Bytes>>>,
+    files: Arc<Shared<SortedMap<String, Bytes>>>,
 }
 
 impl MemStorage {

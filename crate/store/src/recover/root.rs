@@ -97,7 +97,7 @@ fn read_base_root<S: Storage>(storage: &S, base: &str) -> Result<Root<S::Device>
 }
 
 /// The header of a self-contained segment and the root that it carries.
-pub(crate) fn read_copied_root<D: Device>(device: &D, name: &str) -> Result<(SegmentHeader, Box<SealedManifest>)> {
+pub(crate) fn read_copied_root(device: &dyn Device, name: &str) -> Result<(SegmentHeader, Box<SealedManifest>)> {
     let header = read_header(device, name)?;
     let copy = read_manifest_copy(device, name, &header)?;
     match decode_slot(name, &copy)? {
@@ -199,7 +199,7 @@ pub(super) fn adopt_base<S: Storage>(
 }
 
 /// The generation of the newest whole slot, whoever wrote it.
-pub(crate) fn newest_generation<D: Device>(device: &D) -> Result<Option<u64>> {
+pub(crate) fn newest_generation(device: &dyn Device) -> Result<Option<u64>> {
     let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
     device.read_at(0, &mut bytes)?;

@@ -89,7 +89,7 @@ fn unproven_start<D>(log: &Log<D>, flushed: CommitId) -> u64 {
 }
 
 /// Writes a part of a file over itself.
-fn rewrite<D: Device>(device: &D, start: u64, end: u64) -> Result<()> {
+fn rewrite(device: &dyn Device, start: u64, end: u64) -> Result<()> {
     const CHUNK_BYTES: u64 = 1 << 20;
     let mut chunk = Vec::new();
     let end = end.min(device.len()?);
