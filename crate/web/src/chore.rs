@@ -4,13 +4,14 @@
 
 use coffer_sqlite::coffer_store::{Cipher, CommitId};
 use coffer_sqlite::{Backup, CheckpointMode, Chore, Error, ErrorCode, Key};
-use serde::Serialize;
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::database::WebDatabase;
-use crate::failure::{plain, told};
+use crate::failure::told;
 use crate::files::Files;
+use crate::object::Plain;
 use crate::options::{Secret, cipher};
 use crate::wiping::wiping;
 
@@ -18,21 +19,6 @@ use crate::wiping::wiping;
 #[wasm_bindgen(js_name = Chore)]
 pub struct WebChore {
     chore: Chore<Files>,
-}
-
-/// How far a chore is, and what it came to.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct State {
-    done: f64,
-    total: f64,
-    finished: bool,
-    waiting: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    commit: Option<f64>,
-    records: f64,
-    damage: Vec<String>,
-    pages_lost: Vec<u32>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 bytes, records or commits")]
@@ -46,16 +32,18 @@ impl WebChore {
     pub fn step(&mut self, budget_bytes: u32) -> Result<JsValue, JsValue> {
         let progress = told(self.chore.step(u64::from(budget_bytes)))?;
         let result = self.chore.result();
-        Ok(plain(&State {
-            done: number(progress.done),
-            total: number(progress.total),
-            finished: progress.finished,
-            waiting: progress.waiting,
-            commit: result.commit.map(|commit| number(commit.0)),
-            records: number(result.records),
-            damage: result.damage.iter().map(ToString::to_string).collect(),
-            pages_lost: result.pages_lost.iter().map(|page| page.get()).collect(),
-        }))
+        let damage: Vec<String> = result.damage.iter().map(ToString::to_string).collect();
+        let pages_lost: Array = result.pages_lost.iter().map(|page| JsValue::from(page.get())).collect();
+        Ok(Plain::new()
+            .with("done", number(progress.done))
+            .with("total", number(progress.total))
+            .with("finished", progress.finished)
+            .with("waiting", progress.waiting)
+            .with_some("commit", result.commit.map(|commit| number(commit.0)))
+            .with("records", number(result.records))
+            .with_texts("damage", &damage)
+            .with("pagesLost", pages_lost)
+            .into())
     }
 
     /// The bytes that it made since the last time.

@@ -3,7 +3,6 @@
 //! I1  A table is reported as changed no earlier than the commit that changed it. A rolled-back change may be reported too: whoever listens
 //!     looks again and sees nothing new.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 
@@ -11,32 +10,22 @@ use coffer_sqlite::statement::{self, Pace};
 use coffer_sqlite::wire::{Malformed, Parameters, Sets, parameters};
 use coffer_sqlite::{Connection, Error, ErrorCode};
 use js_sys::Function;
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::cursor::WebCursor;
-use crate::failure::{is_job_out, plain, thrown};
-use crate::tables::{Tables, Touched};
+use crate::failure::{is_job_out, thrown};
+use crate::object::Plain;
+use crate::tables::{Tables, Touched, add};
 
 /// A connection. JavaScript must call `free` when it is done with it.
 #[wasm_bindgen(js_name = Connection)]
 pub struct WebConnection {
     pub(crate) connection: Rc<Connection>,
     touched: Touched,
-    changed: BTreeSet<String>,
+    changed: Vec<String>,
     /// In wire form, of the runs since they were last taken.
     outcomes: Vec<u8>,
     sets_at: usize,
-}
-
-/// What is known of a statement without running it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct About {
-    columns: Vec<String>,
-    parameters: u32,
-    readonly: bool,
-    reads: BTreeSet<String>,
 }
 
 /// How many instructions of SQLite's machine pass between two looks at whether to stop: some tens of microseconds.
@@ -73,13 +62,7 @@ impl WebConnection {
     pub fn new(mut connection: Connection) -> Result<Self, Error> {
         let touched = Touched::listen(&mut connection)?;
         connection.progress_handler(LOOK_EVERY, Some(interrupted))?;
-        Ok(Self {
-            connection: Rc::new(connection),
-            touched,
-            changed: BTreeSet::new(),
-            outcomes: Vec::new(),
-            sets_at: 0,
-        })
+        Ok(Self { connection: Rc::new(connection), touched, changed: Vec::new(), outcomes: Vec::new(), sets_at: 0 })
     }
 
     /// The engine's connection.
@@ -89,9 +72,7 @@ impl WebConnection {
 
     fn mark(&mut self, tables: &Tables) {
         for table in &tables.writes {
-            if !self.changed.contains(table) {
-                self.changed.insert(table.clone());
-            }
+            add(&mut self.changed, table);
         }
     }
 
@@ -197,12 +178,17 @@ impl WebConnection {
     pub fn prepare(&mut self, sql: &str) -> Result<JsValue, JsValue> {
         self.touched.before();
         let known = self.connection.prepare(sql).map(|statement| {
-            let columns = statement.column_names().map(str::to_owned).collect();
+            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
             (columns, u32::try_from(statement.parameter_count()).unwrap_or(u32::MAX), statement.readonly())
         });
         let (columns, parameters, readonly) = known.map_err(|error| thrown(&error))?;
         let Tables { reads, .. } = self.touched.after_script();
-        Ok(plain(&About { columns, parameters, readonly, reads }))
+        Ok(Plain::new()
+            .with_texts("columns", &columns)
+            .with("parameters", parameters)
+            .with("readonly", readonly)
+            .with_texts("reads", &reads)
+            .into())
     }
 
     /// Whether no transaction is open.
@@ -221,7 +207,7 @@ impl WebConnection {
         if self.changed.is_empty() || !self.connection.is_autocommit() {
             return None;
         }
-        Some(std::mem::take(&mut self.changed).into_iter().collect())
+        Some(std::mem::take(&mut self.changed))
     }
 }
 

@@ -6,14 +6,14 @@
 //!     that they are there, once for as many as came together.
 
 use coffer_sqlite::{Connection, Database, Error, PiecedEntropy, SystemEntropy, rusqlite};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::connection::WebConnection;
-use crate::failure::{plain, thrown, told};
+use crate::failure::{thrown, told};
 use crate::files::Files;
 use crate::functions::Functions;
+use crate::object::Plain;
 use crate::options::{Secret, Wanted};
 use crate::wiping::wiping;
 
@@ -24,22 +24,14 @@ pub struct WebDatabase {
     pub(crate) functions: Functions,
 }
 
-/// What was compiled into this module.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct About {
-    coffer: &'static str,
-    sqlite: &'static str,
-}
-
-/// Versions of what was compiled into this module.
+/// Versions of what was compiled into this module: `{ coffer, sqlite }`.
 #[wasm_bindgen]
 pub fn about() -> JsValue {
-    plain(&About { coffer: env!("CARGO_PKG_VERSION"), sqlite: rusqlite::version() })
+    Plain::new().with("coffer", env!("CARGO_PKG_VERSION")).with("sqlite", rusqlite::version()).into()
 }
 
 impl WebDatabase {
-    fn open_on(name: &str, files: &Files, options: JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
+    fn open_on(name: &str, files: &Files, options: &JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
         let options = Wanted::read(options)?.into_options(secret)?;
         let read_only = options.read_only;
         let database = Database::on_storage(name, files.clone(), Box::new(PiecedEntropy::new(SystemEntropy)), options)?;
@@ -71,6 +63,7 @@ impl WebDatabase {
 #[wasm_bindgen(js_class = Database)]
 impl WebDatabase {
     /// Opens the database in these files, or makes it. `secret` is a key in the form that `options.keyKind` says.
+    #[allow(clippy::needless_pass_by_value, reason = "what comes from JavaScript comes as a value")]
     pub fn open(
         name: &str,
         files: &Files,
@@ -79,7 +72,7 @@ impl WebDatabase {
         wrapped: Option<Vec<u8>>,
     ) -> Result<WebDatabase, JsValue> {
         let secret = secret.map(|bytes| Secret { bytes: Zeroizing::new(bytes), wrapped });
-        wiping(|| Self::open_on(name, files, options, secret)).map_err(|error| thrown(&error))
+        wiping(|| Self::open_on(name, files, &options, secret)).map_err(|error| thrown(&error))
     }
 
     /// A connection that may write.

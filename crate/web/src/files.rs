@@ -13,11 +13,10 @@
 //!     fail, and never reach a file made later under the name.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
-use coffer_sqlite::coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
+use coffer_sqlite::coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, SortedMap, Storage};
 use js_sys::{Error as JsError, Reflect};
 use wasm_bindgen::prelude::*;
 
@@ -65,9 +64,9 @@ pub struct Files {
 
 #[derive(Default)]
 struct Shared {
-    entries: RefCell<BTreeMap<String, Entry>>,
+    entries: RefCell<SortedMap<String, Entry>>,
     /// Names that were asked for and not ready.
-    wanted: RefCell<BTreeSet<String>>,
+    wanted: RefCell<Vec<String>>,
 }
 
 enum Entry {
@@ -133,7 +132,7 @@ impl Files {
     /// Names that the engine asked for in vain since the last time.
     #[must_use]
     pub fn wanted(&self) -> Vec<String> {
-        std::mem::take(&mut *self.shared.wanted.borrow_mut()).into_iter().collect()
+        std::mem::take(&mut *self.shared.wanted.borrow_mut())
     }
 
     /// Names of files that are ready and not in use.
@@ -181,7 +180,10 @@ impl Storage for Files {
                 file
             }
             (None, OpenMode::Create) => {
-                self.shared.wanted.borrow_mut().insert(name.to_owned());
+                let mut wanted = self.shared.wanted.borrow_mut();
+                if !wanted.iter().any(|other| other == name) {
+                    wanted.push(name.to_owned());
+                }
                 return refuse(DeviceErrorKind::NotReady);
             }
         };

@@ -1,49 +1,35 @@
 //! What can be told of a database or a backup without its key.
 
 use coffer_sqlite::coffer_store::{FORMAT_VERSION, peek};
-use serde::Serialize;
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use crate::failure::{plain, told};
+use crate::failure::told;
 use crate::files::Files;
+use crate::object::Plain;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Inspected {
-    format_version: u16,
-    page_size: u32,
-    cipher: &'static str,
-    slots: Vec<Slot>,
-}
-
-#[derive(Serialize)]
-struct Slot {
-    #[serde(rename = "slot")]
-    number: u8,
-    kind: &'static str,
-    /// Salt and costs, or a wrapped key.
-    #[serde(serialize_with = "as_bytes")]
-    parameters: Vec<u8>,
-}
-
-fn as_bytes<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
-}
-
-/// Reads the root of a database in these files; with `base`, a backup of that name.
+/// Reads the root of a database in these files; with `base`, a backup of that name:
+/// `{ formatVersion, pageSize, cipher, slots: [{ slot, kind, parameters }] }`.
 #[wasm_bindgen]
 #[allow(clippy::needless_pass_by_value, reason = "what comes from JavaScript comes as a value")]
 pub fn inspect(files: &Files, base: Option<String>) -> Result<JsValue, JsValue> {
     let peek = told(peek(files, base.as_deref()).map_err(coffer_sqlite::Error::from))?;
-    let slots = peek.slots.iter().map(|slot| Slot {
-        number: slot.number(),
-        kind: slot.kind().name(),
-        parameters: slot.parameters().to_vec(),
-    });
-    Ok(plain(&Inspected {
-        format_version: FORMAT_VERSION,
-        page_size: peek.page_size.get(),
-        cipher: peek.cipher.name(),
-        slots: slots.collect(),
-    }))
+    let slots: Array = peek
+        .slots
+        .iter()
+        .map(|slot| {
+            Plain::new()
+                .with("slot", slot.number())
+                .with("kind", slot.kind().name())
+                // Salt and costs, or a wrapped key.
+                .with_bytes("parameters", slot.parameters())
+        })
+        .map(JsValue::from)
+        .collect();
+    Ok(Plain::new()
+        .with("formatVersion", FORMAT_VERSION)
+        .with("pageSize", peek.page_size.get())
+        .with("cipher", peek.cipher.name())
+        .with("slots", slots)
+        .into())
 }

@@ -4,8 +4,8 @@
 //! that JavaScript opened, turns errors into plain objects and reports a panic before the trap that follows it takes the
 //! worker away.
 //!
-//! I1  A call either returns or throws a plain object `{ code, message, ... }`; only a panic traps, and then its message has been handed
-//!     to the listener, because a trapped instance must not be called again.
+//! I1  A call either returns or throws a plain object `{ code, message, ... }`; only a panic traps, and what words it has have been
+//!     handed to the listener, because a trapped instance must not be called again.
 // Handles of a browser's files cannot leave their thread, and native connections must be able to: there is nothing here natively.
 #![cfg(target_family = "wasm")]
 
@@ -18,6 +18,7 @@ mod files;
 mod functions;
 mod inspect;
 mod jobs;
+mod object;
 mod options;
 mod panic;
 mod request;

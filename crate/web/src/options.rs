@@ -4,13 +4,13 @@
 
 use coffer_sqlite::coffer_store::{Cipher, CodecChoice, PageSize};
 use coffer_sqlite::{Create, Error, ErrorCode, Kdf, Key, OpenOptions, PBKDF2_ROUNDS, Result, Upkeep};
-use serde::Deserialize;
-use wasm_bindgen::JsValue;
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
 use zeroize::Zeroizing;
 
+use crate::object::Given;
+
 /// The fields of an `open` request that concern the engine; js/src/protocol.ts has the same.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
 pub struct Wanted {
     /// Where the bytes are: `opfs`, `indexeddb` or `memory`.
     pub backend: String,
@@ -26,30 +26,7 @@ pub struct Wanted {
     cache_bytes: Option<f64>,
     /// Bytes to read at once; 0 where calls are cheap.
     cluster_bytes: u32,
-    dictionary: Option<Bytes>,
-}
-
-/// A `Uint8Array`.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Bytes(#[serde(with = "serde_wasm_bindgen::preserve")] js_sys::Uint8Array);
-
-impl Default for Wanted {
-    fn default() -> Self {
-        Self {
-            backend: "memory".to_owned(),
-            create: "if_missing".to_owned(),
-            readonly: false,
-            key_kind: String::new(),
-            kdf: "argon2id".to_owned(),
-            cipher: "aes-256-gcm".to_owned(),
-            codec: None,
-            page_size: None,
-            cache_bytes: None,
-            cluster_bytes: 0,
-            dictionary: None,
-        }
-    }
+    dictionary: Option<Vec<u8>>,
 }
 
 /// A key as JavaScript hands it over: its bytes travel beside the options, and are wiped here (I1).
@@ -62,8 +39,24 @@ pub struct Secret {
 
 impl Wanted {
     /// Reads what JavaScript gave.
-    pub fn read(value: JsValue) -> Result<Self> {
-        serde_wasm_bindgen::from_value(value).map_err(|error| refuse(format!("the options cannot be read: {error}")))
+    pub fn read(value: &JsValue) -> Result<Self> {
+        let given = Given(value);
+        let text = |name: &str, default: &str| Ok::<_, Error>(given.text(name)?.unwrap_or_else(|| default.to_owned()));
+        Ok(Self {
+            backend: text("backend", "memory")?,
+            create: text("create", "if_missing")?,
+            readonly: given.get("readonly", |value| value.as_bool())?.unwrap_or(false),
+            key_kind: text("keyKind", "")?,
+            kdf: text("kdf", "argon2id")?,
+            cipher: text("cipher", "aes-256-gcm")?,
+            codec: given.text("codec")?,
+            page_size: given.count("pageSize")?,
+            cache_bytes: given.get("cacheBytes", |value| value.as_f64())?,
+            cluster_bytes: given.count("clusterBytes")?.unwrap_or(0),
+            dictionary: given
+                .get("dictionary", |value| value.dyn_into::<Uint8Array>().ok())?
+                .map(|bytes| bytes.to_vec()),
+        })
     }
 
     /// As the engine's options.
@@ -100,7 +93,7 @@ impl Wanted {
             cluster_bytes: self.cluster_bytes,
             // The other backends keep files in memory, where growing costs nothing.
             log_ahead_bytes: if self.backend == "opfs" { default.log_ahead_bytes } else { 0 },
-            dictionary: self.dictionary.map(|bytes| bytes.0.to_vec()),
+            dictionary: self.dictionary,
             place: match self.backend.as_str() {
                 "opfs" => "opfs",
                 "indexeddb" => "indexeddb",

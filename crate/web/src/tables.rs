@@ -1,7 +1,7 @@
 //! Which tables a statement reads and writes, as SQLite's authorizer tells while it compiles the statement: through views, triggers and
 //! foreign keys too.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::mem::take;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,8 @@ use coffer_sqlite::rusqlite::{self, Connection};
 /// What one statement touches.
 #[derive(Default, Clone)]
 pub struct Tables {
-    pub reads: BTreeSet<String>,
-    pub writes: BTreeSet<String>,
+    pub reads: Vec<String>,
+    pub writes: Vec<String>,
 }
 
 impl Tables {
@@ -81,8 +81,9 @@ impl Touched {
     }
 }
 
-fn add(tables: &mut BTreeSet<String>, name: &str) {
-    if !tables.contains(name) {
-        tables.insert(name.to_owned());
+/// Adds a name to others, in order and once.
+pub fn add(tables: &mut Vec<String>, name: &str) {
+    if let Err(place) = tables.binary_search_by(|other| other.as_str().cmp(name)) {
+        tables.insert(place, name.to_owned());
     }
 }

@@ -8,11 +8,13 @@
 //! I2  The job's bytes are wiped here once they are read. The keys in it wipe themselves.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use coffer_sqlite::SystemEntropy;
-use coffer_sqlite::coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Inline, Job, Task, train};
+use coffer_sqlite::coffer_store::{
+    Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Inline, Job, SortedMap, Task, train,
+};
 use wasm_bindgen::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -40,7 +42,7 @@ struct Window {
 #[derive(Clone)]
 struct Sent {
     name: Rc<str>,
-    ranges: Rc<RefCell<BTreeMap<u64, Vec<u8>>>>,
+    ranges: Rc<RefCell<SortedMap<u64, Vec<u8>>>>,
 }
 
 impl Device for Sent {
@@ -51,7 +53,7 @@ impl Device for Sent {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
         let ranges = self.ranges.borrow();
         // A range of one window may lie in what another read along, so the nearest beginning need not be the right one.
-        let sent = ranges.range(..=offset).rev().find_map(|(start, bytes)| {
+        let sent = ranges.up_to(&offset).rev().find_map(|(start, bytes)| {
             let begin = usize::try_from(offset - start).ok()?;
             bytes.get(begin..begin.checked_add(out.len())?)
         });
