@@ -6,7 +6,7 @@
 // I3  Every step says what it is for in its `why`.
 // I4  What is optional is never a reason to stop.
 
-import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTarget } from './tools.mjs'
+import { bareTarget, crates, debianRust, librarySource, linker, programs, rustMinorMin, wasmTarget } from './tools.mjs'
 
 /**
  * @typedef {object} Facts
@@ -14,9 +14,10 @@ import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTar
  * @property {boolean} apt              apt-get is there and we may use it (root, or sudo without a password)
  * @property {boolean} rustup           rustup is there
  * @property {number | undefined} rust  minor version of the Rust in PATH (95 for 1.95)
- * @property {string[]} rustupTried     targets that rustup was asked for in this run
+ * @property {string[]} rustupTried     targets and components that rustup was asked for in this run
  * @property {string[]} givenUp         optional programs that apt was asked for in this run
  * @property {boolean} wasmTarget       some rustc on this machine links a wasm32 library
+ * @property {string | undefined} librarySource  lock file in the standard library's source, if the rustc that builds for wasm has it
  * @property {boolean} bareTarget       rustc in PATH has the bare-metal target
  * @property {boolean} debianRust       Debian's rustc, cargo and library source are installed
  * @property {boolean} linker           wasm-ld is installed
@@ -25,7 +26,7 @@ import { bareTarget, crates, debianRust, linker, programs, rustMinorMin, wasmTar
  * @property {boolean} modules          node_modules is what the lock file asks for
  */
 
-/** @typedef {{ kind: 'std' | 'npm', why: string } | { kind: 'rustup', target: string, why: string } | { kind: 'apt', choices: string[][], why: string, optional?: string } |
+/** @typedef {{ kind: 'std' | 'npm', why: string } | { kind: 'rustup', what: 'target' | 'component', name: string, why: string } | { kind: 'apt', choices: string[][], why: string, optional?: string } |
  *    { kind: 'cargo', command: string, crate: string, version: string, why: string } | { kind: 'person', what: string, say: string, why: string }} Step */
 
 /** @param {Facts} facts @param {'build' | 'test'} scope @returns {Step[]} */
@@ -48,7 +49,7 @@ export function plan(facts, scope) {
   }
   if (!facts.wasmTarget) {
     const why = `${wasmTarget}: the standard library for the browser`
-    if (facts.rustup && !facts.rustupTried.includes(wasmTarget)) steps.push({ kind: 'rustup', target: wasmTarget, why })
+    if (facts.rustup && !facts.rustupTried.includes(wasmTarget)) steps.push({ kind: 'rustup', what: 'target', name: wasmTarget, why })
     else if (facts.platform === 'linux' && (facts.apt || facts.debianRust)) {
       if (!facts.debianRust) steps.push({ kind: 'apt', choices: debianRust, why: 'rust for wasm: rustup could not give the target' })
       if (!facts.linker) steps.push({ kind: 'apt', choices: linker.apt, why: 'lld: links wasm for that Rust' })
@@ -56,7 +57,12 @@ export function plan(facts, scope) {
     } else person(wasmTarget, why, `run: rustup target add ${wasmTarget}`)
   } else if (scope === 'test' && facts.rustup && !facts.bareTarget && !facts.debianRust && !facts.rustupTried.includes(bareTarget)) {
     // Nice to have: without it one check says that it was not run. Not asked for where rustup has nothing to give.
-    steps.push({ kind: 'rustup', target: bareTarget, why: `${bareTarget}: checks that the storage engine needs no operating system` })
+    steps.push({ kind: 'rustup', what: 'target', name: bareTarget, why: `${bareTarget}: checks that the storage engine needs no operating system` })
+  }
+  if (facts.wasmTarget && !facts.librarySource) {
+    const why = `${librarySource}: the standard library is compiled for size with what ships`
+    if (facts.rustup && !facts.rustupTried.includes(librarySource)) steps.push({ kind: 'rustup', what: 'component', name: librarySource, why })
+    else person(librarySource, why, facts.rustup ? `run: rustup component add ${librarySource}` : 'install the source of the standard library that belongs to your Rust')
   }
   if (!facts.modules) steps.push({ kind: 'npm', why: 'node_modules: TypeScript, webpack and the browser drivers, as package-lock.json pins them' })
   for (const [command, need] of Object.entries(crates)) {

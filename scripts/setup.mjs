@@ -104,6 +104,12 @@ function linksWasm(rustc, env) {
   }
 }
 
+/** The lock file of the standard library's source, if the source is there. */
+function libraryLock(sysroot) {
+  const file = path.join(sysroot, 'lib', 'rustlib', 'src', 'rust', 'library', 'Cargo.lock')
+  return isFile(file) ? file : undefined
+}
+
 function hasTarget(rustc, name) {
   return fs.existsSync(path.join(run(rustc, ['--print', 'sysroot']).text.trim(), 'lib', 'rustlib', name, 'lib'))
 }
@@ -142,6 +148,7 @@ function look({ targets, givenUp }) {
   const own = rustc !== undefined && linksWasm(rustc)
   const debian = own ? undefined : debianRust()
   const fallback = debian !== undefined && debianStdCurrent(debian)
+  const sysroot = own ? run(rustc, ['--print', 'sysroot']).text.trim() : debian?.sysroot
   const admin = process.platform !== 'linux' ? undefined : administrator()
   return {
     platform: process.platform,
@@ -152,6 +159,7 @@ function look({ targets, givenUp }) {
     rustupTried: targets,
     givenUp,
     wasmTarget: own || fallback,
+    librarySource: sysroot === undefined ? undefined : libraryLock(sysroot),
     bareTarget: own && hasTarget(rustc, bareTarget),
     wasmFromDebian: !own && fallback,
     debian,
@@ -206,9 +214,9 @@ async function apt(steps, facts, tried) {
 
 /** Where Debian's Rust can stand in, a network that leads nowhere may cost less than a minute; elsewhere rustup is the only way. */
 async function rustup(step, facts, tried) {
-  tried.targets.push(step.target)
-  say(`rustup target add ${step.target} (${step.why})`)
-  const done = await runBeside('rustup', ['target', 'add', step.target], { timeout: facts.apt ? 45_000 : 900_000, killSignal: 'SIGKILL' })
+  tried.targets.push(step.name)
+  say(`rustup ${step.what} add ${step.name} (${step.why})`)
+  const done = await runBeside('rustup', [step.what, 'add', step.name], { timeout: facts.apt ? 45_000 : 900_000, killSignal: 'SIGKILL' })
   if (!done.ok) say(`rustup could not give it, going on without: ${lastLine(done.complaint)}`)
 }
 
@@ -354,6 +362,7 @@ function stampFile(scope) {
 /** What must still be as it was for the stamp to count: the files it names, with the size of the compilers (a changed compiler is a changed size). */
 function witnesses(facts, env) {
   const files = [...Object.values(facts.programs), ...Object.keys(crates).map((command) => inPath([command])), inPath(['rustc'])]
+  files.push(facts.librarySource)
   if (facts.wasmFromDebian) files.push(stdStamp(facts.debian.sysroot), path.join(debianBin, 'rustc'), path.join(env.COFFER_WASM_BIN, 'rustc'))
   return files.filter((file) => file !== undefined).map((file) => [file, fs.statSync(file).size, fs.statSync(file).mtimeMs])
 }

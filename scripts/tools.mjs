@@ -13,6 +13,9 @@ const llvmVersions = [22, 21, 20, 19, 18, 17, 16, 15]
 export const wasmTarget = 'wasm32-unknown-unknown'
 export const bareTarget = 'thumbv7em-none-eabihf'
 
+/** What rustup calls the source of the standard library: what ships is linked with one compiled for size (docs/decisions/0015). */
+export const librarySource = 'rust-src'
+
 /**
  * Debian's Rust that can build for wasm32 (the `-web` packages exist for the browsers' sake and are kept current). Its clippy is only in
  * newer archives and can be done without.

@@ -1,21 +1,46 @@
-// Builds crate/web for the browser: wasm-pack (profile `wasm` of Cargo.toml: fat LTO, for size where speed is not lost), then wasm-opt. Leaves in js/wasm/ the glue that
-// js/src/host.ts imports and store.wasm.
+// Builds crate/web for the browser: wasm-pack (profile `wasm` of Cargo.toml: fat LTO, for size where speed is not lost) with a standard
+// library that is compiled for it, then wasm-opt. Leaves in js/wasm/ the glue that js/src/host.ts imports and store.wasm, and beside what
+// wasm-pack built a list of the functions in it: a trap names only numbers.
 //
-//   node scripts/wasm.mjs [--dev]     --dev: no LTO and no wasm-opt, for the edit-and-try loop
+//   node scripts/wasm.mjs [--dev]     --dev: the standard library as it comes, no LTO and no wasm-opt, for the edit-and-try loop
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { shortened, withExports } from './exports.mjs'
+import { functionNames, functions, shortened, withExports, withFunctionNames, withOneStart, withoutCustom, withTraps } from './exports.mjs'
+import { byLikeness } from './layout.mjs'
 import { entry, must, root, targetDirectory, wasmEnvironment } from './rust.mjs'
+import { unreached } from './unreached.mjs'
 
 /** The features that Rust's wasm32 target and our +simd128 let the compiler use; wasm-opt refuses a module that uses one it was not told of. */
 const features = ['simd', 'bulk-memory', 'bulk-memory-opt', 'mutable-globals', 'nontrapping-float-to-int', 'sign-ext', 'reference-types', 'multivalue', 'call-indirect-overlong']
+
+/**
+ * The standard library comes compiled for speed, with the words of every panic. Compiled anew it is for size, and a panic is a trap.
+ * The flags are those of a compiler that is not released yet; RUSTC_BOOTSTRAP lets the released one take them (docs/decisions/0015).
+ */
+const library = ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size']
+const flags = [
+  '-Zunstable-options', '-Cpanic=immediate-abort', '-Zlocation-detail=none', '-Zfmt-debug=none',
+  // What makes loops longer for the sake of registers and additions that a wasm engine chooses anew anyway.
+  '-Cllvm-args=-disable-lsr', '-Cllvm-args=-enable-pre=0', '-Cllvm-args=-enable-load-pre=0',
+]
+
+/**
+ * What wasm-opt may do. Not -O: it makes code shorter and less regular, and gzip would have 2 % more to carry.
+ */
+const passes = [
+  '--duplicate-function-elimination', '--dce', '--remove-unused-module-elements', '--optimize-instructions', '--remove-unused-brs', '--remove-unused-names', '--merge-blocks',
+  '--coalesce-locals', '--reorder-locals', '--vacuum',
+]
 
 await entry(async (args) => {
   const dev = args.includes('--dev')
   const env = await wasmEnvironment()
   const built = path.join(targetDirectory(), 'wasm-pack')
-  must('wasm-pack', ['build', path.join(root, 'crate', 'web'), ...(dev ? ['--dev'] : ['--profile', 'wasm']), '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built], env)
+  const pack = (kind, rest, more) =>
+    must('wasm-pack', ['build', path.join(root, 'crate', 'web'), ...kind, '--target', 'web', '--mode', 'no-install', '--no-pack', '--out-dir', built, ...rest], { ...env, ...more })
+  if (dev) pack(['--dev'], [], {})
+  else pack(['--profile', 'wasm'], ['--', ...library], { RUSTC_BOOTSTRAP: '1', CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.join(' ') })
 
   const out = path.join(root, 'js', 'wasm')
   fs.rmSync(out, { recursive: true, force: true })
@@ -28,12 +53,22 @@ await entry(async (args) => {
     return
   }
   const glue = fs.readFileSync(path.join(out, 'coffer_web.js'), 'utf8')
-  const called = path.join(built, 'called.wasm')
-  fs.writeFileSync(called, withExports(fs.readFileSync(wasm), (name) => new RegExp(`\\bwasm\\.${name}\\b`).test(glue)))
-  // Functions in the order of their names: what one generic function was made into for several types lies side by side then, where gzip
-  // sees that it is nearly the same. It saves 3 % of the download (docs/decisions/0009).
-  must(process.execPath, [path.join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), '-Oz', '--reorder-functions-by-name', '--strip-debug', '--strip-producers', ...features.map((name) => `--enable-${name}`), called, '-o', store], env)
-  const short = shortened(fs.readFileSync(store), glue)
+  const optimised = (module, passes) => {
+    const [from, to] = [path.join(built, 'from.wasm'), path.join(built, 'to.wasm')]
+    fs.writeFileSync(from, module)
+    must(process.execPath, [path.join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt'), ...passes, '-g', ...features.map((name) => `--enable-${name}`), from, '-o', to], env)
+    return fs.readFileSync(to)
+  }
+  const called = withExports(fs.readFileSync(wasm), (name) => new RegExp(`\\bwasm\\.${name}\\b`).test(glue))
+  const small = optimised(withTraps(called, unreached.map(({ names }) => names)), passes)
+  const { imported, bodies } = functions(small)
+  const names = new Map(functionNames(small))
+  const order = byLikeness(bodies).map((body) => imported + body)
+  // wasm-opt sorts by name, so each is called by its place.
+  const placed = order.map((index, place) => [index, String(place).padStart(6, '0')])
+  const laid = optimised(withFunctionNames(small, placed), ['--reorder-functions-by-name'])
+  fs.writeFileSync(path.join(built, 'functions.txt'), order.map((index, place) => `${imported + place} ${names.get(index) ?? ''}\n`).join(''))
+  const short = shortened(withoutCustom(laid), glue)
   fs.writeFileSync(store, short.module)
-  fs.writeFileSync(path.join(out, 'coffer_web.js'), short.glue)
+  fs.writeFileSync(path.join(out, 'coffer_web.js'), withOneStart(short.glue))
 })

@@ -259,6 +259,28 @@ const cases = {
     ],
   },
 
+  'every level of zstd folds pages of every size, with a dictionary and without': {
+    run: `
+      const wrong = []
+      const dictionary = new TextEncoder().encode('row row row the boat gently down the stream '.repeat(100))
+      for (const pageSize of [512, 8192, 65536]) {
+        for (const level of [-7, -1, ...Array.from({ length: 22 }, (_, level) => level + 1)]) {
+          for (const more of [{}, { dictionary }]) {
+            const db = await open('level', { backend: 'memory', codec: 'none', pageSize, compression: { codec: 'zstd', level, ...more } })
+            await db.exec("create table t(body); with recursive n(i) as (select 1 union all select i + 1 from n where i < 300) insert into t select 'row row row the boat, gently down the stream, ' || hex(i * 7919) from n")
+            await db.checkpoint()
+            const { codec } = await db.storageInfo()
+            const { n } = await db.get('select count(distinct body) as n from t')
+            const { damage } = await db.verify()
+            if (codec !== 'zstd:' + level || n !== 300 || damage.length > 0) wrong.push([pageSize, level, codec, n, damage])
+            await db.close()
+          }
+        }
+      }
+      return wrong`,
+    gives: [],
+  },
+
   'listeners hear of checkpoints, whoever had them done': {
     run: `
       const db = await open('folded', { create: 'new' })

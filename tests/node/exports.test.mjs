@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { shortened, withExports } from '../../scripts/exports.mjs'
+import { functionNames, functions, shortened, withExports, withFunctionNames, withOneStart, withoutCustom, withTraps } from '../../scripts/exports.mjs'
 
 /** (module (memory 1) (func $a (result i32) (i32.const 7)) (export "memory" (memory 0)) (export NAME (func 0)) (export "b" (func 0))) */
 function sample(name) {
@@ -49,4 +49,40 @@ test('a module and its glue agree on their short names', () => {
 
 test('glue that does not name what the module does is refused', () => {
   assert.throws(() => shortened(importing(), glue.replace('chest_open', 'chest_opens')), /no place for chest_open/)
+})
+
+test('the names of functions are read, and nothing that does not run stays', () => {
+  const text = (word) => [word.length, ...Buffer.from(word)]
+  const names = [2, ...[0, ...text('seven')], ...[200, 1, ...text('seven::again')]]
+  const body = [...text('name'), 0, 2, ...text('m'), 1, names.length, ...names]
+  const other = [...text('producers'), 0]
+  const module = Uint8Array.from([...sample('a'), 0, body.length, ...body, 0, other.length, ...other])
+  assert.deepEqual(functionNames(module), [[0, 'seven'], [200, 'seven::again']])
+  assert.deepEqual(functionNames(sample('a')), [])
+  assert.deepEqual(Uint8Array.from(withoutCustom(module)), sample('a'))
+  const renamed = withFunctionNames(module, [[3, 'b'], [0, 'a']])
+  assert.deepEqual(functionNames(renamed), [[0, 'a'], [3, 'b']])
+  assert.ok(WebAssembly.validate(renamed))
+})
+
+test('the bodies of functions come after what is imported', () => {
+  assert.deepEqual(functions(sample('a')), { imported: 0, bodies: [Uint8Array.of(0, 65, 7, 11)] })
+  assert.deepEqual(functions(importing()), { imported: 1, bodies: [] })
+})
+
+test('a function that is said never to run traps, and a name that is not there is an error', () => {
+  const module = withFunctionNames(sample('a'), [[0, 'seven']])
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(withTraps(module, [/^sev/])))
+  assert.throws(() => exports.a(), WebAssembly.RuntimeError)
+  assert.throws(() => withTraps(module, [/^eight$/]), /no function is called/)
+  assert.equal(new WebAssembly.Instance(new WebAssembly.Module(withTraps(module, []))).exports.a(), 7)
+})
+
+test('the glue starts with a module and nothing else', () => {
+  const start = 'function initSync(module) {\n    if (module !== undefined) {\n        if (Object.getPrototypeOf(module) === Object.prototype) {\n            ({module} = module)\n        } else {\n            console.warn()\n        }\n    }\n\n    const imports = 7;\n    if (!(module instanceof WebAssembly.Module)) {\n        module = new WebAssembly.Module(module);\n    }\n    return [module, imports];\n}\n'
+  const module = new WebAssembly.Module(sample('a'))
+  const initSync = new Function(`${withOneStart(start)}return initSync`)()
+  assert.deepEqual(initSync({ module }), [module, 7])
+  assert.doesNotMatch(withOneStart(start), /console|instanceof/)
+  assert.throws(() => withOneStart(start.replace('console', '').replace('WebAssembly.Module)', 'Module)')), /another form/)
 })

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { wasmBindgenVersion } from '../../scripts/tools.mjs'
 
-/** What only a browser can do without: code that no file there can reach. */
-const unreachable = ' SQLITE_OMIT_WAL'
+/** What only a browser can do without: code that no file there can reach, and functions that nobody calls. */
+const unreachable = ' SQLITE_OMIT_WAL SQLITE_OMIT_TRACE SQLITE_OMIT_DESERIALIZE SQLITE_UNTESTABLE -Dsqlite3_os_init=coffer_os_init'
 
 test('SQLite is compiled with the same flags natively and for wasm', () => {
   const config = readFileSync('.cargo/config.toml', 'utf8')

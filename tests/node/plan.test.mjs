@@ -7,10 +7,10 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { test } from 'node:test'
 import { plan } from '../../scripts/plan.mjs'
-import { bareTarget, crates, programs, wasmTarget } from '../../scripts/tools.mjs'
+import { bareTarget, crates, librarySource, programs, wasmTarget } from '../../scripts/tools.mjs'
 
 const complete = {
-  platform: 'linux', apt: true, rustup: true, rust: 95, rustupTried: [], givenUp: [], wasmTarget: true, bareTarget: true, debianRust: false, linker: false, modules: true,
+  platform: 'linux', apt: true, rustup: true, rust: 95, rustupTried: [], givenUp: [], wasmTarget: true, librarySource: '/rust/library/Cargo.lock', bareTarget: true, debianRust: false, linker: false, modules: true,
   programs: Object.fromEntries(Object.keys(programs).map((name) => [name, `/usr/bin/${name}`])),
   crates: Object.fromEntries(Object.entries(crates).map(([command, need]) => [command, need.version])),
 }
@@ -44,9 +44,16 @@ test('where rustup cannot give the target, the library is built with the Rust of
 
 test('the bare-metal target is asked for once and can be done without', () => {
   const without = { ...complete, bareTarget: false }
-  assert.deepEqual(plan(without, 'test').map((step) => step.target), [bareTarget])
+  assert.deepEqual(plan(without, 'test').map((step) => step.name), [bareTarget])
   assert.deepEqual(plan({ ...without, rustupTried: [bareTarget] }, 'test'), [])
   assert.deepEqual(plan(without, 'build'), [])
+})
+
+test('the source of the standard library is asked of rustup, then of a person', () => {
+  const without = { ...complete, librarySource: undefined }
+  assert.deepEqual(plan(without, 'build').map((step) => [step.kind, step.what, step.name]), [['rustup', 'component', librarySource]])
+  assert.match(plan({ ...without, rustupTried: [librarySource] }, 'build').map((step) => `${step.kind} ${step.say}`).join(), /^person run: rustup component add rust-src$/)
+  assert.deepEqual(kinds(plan({ ...without, rustup: false }, 'build')), ['person'])
 })
 
 test('a Rust that was updated makes only the library anew', () => {

@@ -3,6 +3,8 @@
 use coffer_store::Entropy;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::fatal::fatal;
+
 /// The system's random generator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
@@ -10,7 +12,9 @@ pub struct SystemEntropy;
 impl Entropy for SystemEntropy {
     fn fill(&mut self, out: &mut [u8]) {
         // A system without randomness cannot keep any secret; there is nothing sensible to go on with.
-        getrandom::fill(out).expect("the system has a random generator");
+        if getrandom::fill(out).is_err() {
+            fatal("the system has no random generator, or it failed");
+        }
     }
 }
 

@@ -83,6 +83,116 @@ pub fn register(name: &CStr, vfs: &'static dyn Vfs) -> Outcome<()> {
     accept(unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(raw)), 0) })
 }
 
+/// What SQLite for wasm calls in place of `sqlite3_os_init` (.cargo/config.toml renames it): the default file system there gives time, sleep
+/// and randomness, and has no files. The one that `sqlite-wasm-rs` brings keeps files in memory, which we do too, and would weigh 7 KB.
+#[cfg(target_family = "wasm")]
+mod host {
+    use std::ffi::{c_char, c_int};
+    use std::ptr::null_mut;
+    use std::time::Duration;
+
+    use rusqlite::ffi;
+    use sqlite_wasm_rs::WasmOsCallback;
+    use sqlite_wasm_rs::vfs::OsCallback;
+
+    /// 1970-01-01 as a Julian day number, in milliseconds.
+    const EPOCH_MS: i64 = 210_866_760_000_000;
+    const DAY_MS: f64 = 86_400_000.0;
+
+    #[unsafe(no_mangle)]
+    extern "C" fn coffer_os_init() -> c_int {
+        let raw = ffi::sqlite3_vfs {
+            iVersion: 2,
+            szOsFile: c_int::try_from(size_of::<ffi::sqlite3_file>()).expect("a file handle is small"),
+            mxPathname: super::NAME_BYTES_MAX,
+            pNext: null_mut(),
+            zName: c"host".as_ptr(),
+            pAppData: null_mut(),
+            xOpen: Some(x_open),
+            xDelete: Some(x_delete),
+            xAccess: Some(x_access),
+            xFullPathname: Some(x_full_pathname),
+            xDlOpen: None,
+            xDlError: None,
+            xDlSym: None,
+            xDlClose: None,
+            xRandomness: Some(x_randomness),
+            xSleep: Some(x_sleep),
+            xCurrentTime: Some(x_current_time),
+            xGetLastError: None,
+            xCurrentTimeInt64: Some(x_current_time_int64),
+            xSetSystemCall: None,
+            xGetSystemCall: None,
+            xNextSystemCall: None,
+        };
+        // SAFETY: SQLite keeps the pointer; the box is leaked on purpose and so lives as long as the module.
+        unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(raw)), 1) }
+    }
+
+    unsafe extern "C" fn x_open(
+        _vfs: *mut ffi::sqlite3_vfs,
+        _name: *const c_char,
+        file: *mut ffi::sqlite3_file,
+        _flags: c_int,
+        _out: *mut c_int,
+    ) -> c_int {
+        // SAFETY: SQLite passes room for a file; without methods it will not close it.
+        unsafe { (*file).pMethods = std::ptr::null() };
+        ffi::SQLITE_CANTOPEN
+    }
+
+    unsafe extern "C" fn x_delete(_vfs: *mut ffi::sqlite3_vfs, _name: *const c_char, _sync: c_int) -> c_int {
+        ffi::SQLITE_IOERR_DELETE_NOENT
+    }
+
+    unsafe extern "C" fn x_access(
+        _vfs: *mut ffi::sqlite3_vfs,
+        _name: *const c_char,
+        _flags: c_int,
+        out: *mut c_int,
+    ) -> c_int {
+        // SAFETY: SQLite passes a place for the answer.
+        unsafe { *out = 0 };
+        ffi::SQLITE_OK
+    }
+
+    unsafe extern "C" fn x_full_pathname(
+        _vfs: *mut ffi::sqlite3_vfs,
+        _name: *const c_char,
+        _room: c_int,
+        _out: *mut c_char,
+    ) -> c_int {
+        ffi::SQLITE_CANTOPEN
+    }
+
+    unsafe extern "C" fn x_randomness(_vfs: *mut ffi::sqlite3_vfs, amount: c_int, out: *mut c_char) -> c_int {
+        // SAFETY: SQLite passes room for `amount` bytes, and has cleared them.
+        let out = unsafe { std::slice::from_raw_parts_mut(out.cast::<u8>(), usize::try_from(amount).unwrap_or(0)) };
+        c_int::try_from(WasmOsCallback.random(out)).unwrap_or(0)
+    }
+
+    unsafe extern "C" fn x_sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
+        WasmOsCallback.sleep(Duration::from_micros(u64::try_from(microseconds).unwrap_or(0)));
+        microseconds
+    }
+
+    unsafe extern "C" fn x_current_time(_vfs: *mut ffi::sqlite3_vfs, out: *mut f64) -> c_int {
+        let Ok(now) = WasmOsCallback.epoch_timestamp_in_ms() else { return ffi::SQLITE_ERROR };
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any century have fewer than 53 bits")]
+        let days = (now + EPOCH_MS) as f64 / DAY_MS;
+        // SAFETY: SQLite passes a place for the answer.
+        unsafe { *out = days };
+        ffi::SQLITE_OK
+    }
+
+    unsafe extern "C" fn x_current_time_int64(_vfs: *mut ffi::sqlite3_vfs, out: *mut i64) -> c_int {
+        let Ok(now) = WasmOsCallback.epoch_timestamp_in_ms() else { return ffi::SQLITE_ERROR };
+        // SAFETY: SQLite passes a place for the answer.
+        unsafe { *out = now + EPOCH_MS };
+        ffi::SQLITE_OK
+    }
+}
+
 /// Bytes of memory that SQLite holds now in this process.
 pub fn sqlite_memory_used() -> u64 {
     // SAFETY: the function takes no pointers and may be called at any time.

@@ -1,7 +1,7 @@
 //! A map in a sorted vector.
 //!
 //! For few entries: files, sessions, keys, requests. A `BTreeMap` is compiled anew for each pair of types, 6 KB every time, and a
-//! browser has to download it; this is a tenth of that (docs/decisions/0014). Inserting and removing move what comes after, so
+//! browser has to download it; this is a tenth of that (docs/decisions/0015). Inserting and removing move what comes after, so
 //! it is not for pages.
 
 use alloc::vec::Vec;

@@ -1,0 +1,72 @@
+// In which order the functions of a wasm module lie. gzip looks back 32 KB: what is alike has to be closer than that.
+//
+// Greedy: what comes next is what shares most, for its length, with what lies in the window already. That takes some seconds, saves 3 % of the
+// download against the order of names, and 6 % against the linker's (docs/decisions/0015).
+
+/** Bytes that have to be equal in a row to count as shared; gzip begins at three, but those are everywhere. */
+const RUN = 6
+/** A run that more functions have than this tells nothing of which two are alike. */
+const COMMON = 200
+/** How far back gzip sees, less what lies between. */
+const WINDOW_BYTES = 30_000
+/** How much the length of a function counts against it: at 1, short ones would always come first. */
+const LENGTH_POWER = 0.8
+
+function hash(bytes, at) {
+  let value = 0
+  for (let next = at; next < at + RUN; next += 1) value = (Math.imul(value, 31) + bytes[next]) | 0
+  return Math.imul(value ^ (value >>> 15), 0x85ebca6b)
+}
+
+/** For each body the numbers of the runs it shares with others, and for each run the bodies that have it. */
+function sharedRuns(bodies) {
+  const numbers = new Map()
+  const owners = []
+  const runs = bodies.map((bytes, index) => {
+    const own = new Set()
+    for (let at = 0; at + RUN <= bytes.length; at += 1) own.add(hash(bytes, at))
+    return Array.from(own, (value) => {
+      let number = numbers.get(value)
+      if (number === undefined) {
+        number = owners.push([]) - 1
+        numbers.set(value, number)
+      }
+      owners[number].push(index)
+      return number
+    })
+  })
+  const tells = (number) => owners[number].length > 1 && owners[number].length <= COMMON
+  return { runs: runs.map((own) => own.filter(tells)), owners }
+}
+
+/** The indexes of these bodies in an order that keeps those that are alike close together. @param {Uint8Array[]} bodies @returns {number[]} */
+export function byLikeness(bodies) {
+  const { runs, owners } = sharedRuns(bodies)
+  const present = new Uint16Array(owners.length)
+  const shared = new Float64Array(bodies.length)
+  const weight = bodies.map((bytes) => (bytes.length + 8) ** LENGTH_POWER)
+  const left = new Set(bodies.keys())
+  const change = (index, by) => {
+    for (const run of runs[index]) {
+      const before = present[run]
+      present[run] += by
+      if ((before === 0) !== (present[run] === 0)) for (const owner of owners[run]) shared[owner] += by
+    }
+  }
+  const order = []
+  let [oldest, bytes] = [0, 0]
+  while (left.size > 0) {
+    let best
+    // Of several that are equally good, the first: the order is the same on every machine.
+    for (const index of left) if (best === undefined || shared[index] / weight[index] > shared[best] / weight[best]) best = index
+    left.delete(best)
+    order.push(best)
+    change(best, 1)
+    bytes += bodies[best].length
+    for (; bytes > WINDOW_BYTES && oldest < order.length - 1; oldest += 1) {
+      change(order[oldest], -1)
+      bytes -= bodies[order[oldest]].length
+    }
+  }
+  return order
+}
