@@ -50,7 +50,7 @@ function payload(worker, wasm) {
 
 /**
  * wasm-bindgen's glue without what it carries for browsers and callers that we do not have: all that have WebAssembly SIMD have these, and we
- * call free(). In the worker, that is; an app's own code may forget an iteration of `coffer-db/sync`, and nobody frees a job that found no file.
+ * call free(). In the worker, that is; an app's own code may forget an iteration of `coffer-db/sync`.
  */
 const glue = {
   name: 'glue',
@@ -73,7 +73,7 @@ const glue = {
 }
 
 function unregistered(glue) {
-  return glue.replaceAll(/^.*\b(?!Job)\w+Finalization\.(?:un)?register\(.*\n/gm, '').replaceAll(/^const (?!Job)\w+Finalization = [^;]*;\n/gm, '')
+  return glue.replaceAll(/^.*\b\w+Finalization\.(?:un)?register\(.*\n/gm, '').replaceAll(/^const \w+Finalization = [^;]*;\n/gm, '')
 }
 
 /**

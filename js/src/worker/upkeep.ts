@@ -199,9 +199,10 @@ export class Upkeep {
     let free = (): void => undefined
     this.#away = new Promise((resolve) => (free = resolve))
     const { target, sources } = job
+    const bytes = job.intoBytes()
     try {
       const file = await this.#files.lend(target)
-      const done = await this.#helper?.run(job.intoBytes(), target, this.#files.folder, {
+      const done = await this.#helper?.run(bytes, target, this.#files.folder, {
         read: (source, at, length) => this.#files.read(sources[source] ?? '', at, length),
         write: (bytes, at) => void file?.write(bytes, at),
       })
@@ -215,6 +216,8 @@ export class Upkeep {
       if (!(error instanceof HelperGone)) throw error
       return false
     } finally {
+      // Where they were not handed over: they hold keys.
+      if (bytes.length > 0) bytes.fill(0)
       this.#away = undefined
       free()
     }
