@@ -123,6 +123,55 @@ for (const engine of engines) {
       assert.deepEqual(seen, ['limit', 'no error', 'worker_lost', 'worker_lost', 'worker_lost', 'no error', 4])
     })
 
+    await t.test('the engine is fetched and compiled once on the page, and posted to each worker', async () => {
+      const seen = await page.evaluate(async () => {
+        // A page of its own, in which nothing was opened before.
+        const frame = document.createElement('iframe')
+        frame.src = '/tests/browser/pages/empty.html'
+        await new Promise((resolve) => {
+          frame.onload = resolve
+          document.body.append(frame)
+        })
+        const compiling = ['compile', 'compileStreaming', 'instantiate', 'instantiateStreaming', 'Module']
+        const counting = (scope) => {
+          const counts = []
+          for (const name of compiling) {
+            const real = scope.WebAssembly[name]
+            // What is given a module that is compiled compiles nothing.
+            scope.WebAssembly[name] = new Proxy(real, {
+              apply: (target, self, args) => (args[0] instanceof scope.WebAssembly.Module || counts.push(name), Reflect.apply(target, self, args)),
+              construct: (target, args) => (counts.push(name), Reflect.construct(target, args)),
+            })
+          }
+          return counts
+        }
+        const onPage = counting(frame.contentWindow)
+        const channel = new BroadcastChannel('compiled')
+        const source = `const compiling = ${JSON.stringify(compiling)}; const counts = (${counting})(self)
+          const channel = new BroadcastChannel('compiled'); channel.onmessage = ({ data }) => data === 'count' && channel.postMessage(counts); importScripts('${location.origin}/dist/worker.js')`
+        const address = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+        const script = frame.contentDocument.createElement('script')
+        script.type = 'module'
+        script.textContent = `import { open } from '/dist/index.js'; window.open2 = open; dispatchEvent(new Event('ready'))`
+        const ready = new Promise((resolve) => frame.contentWindow.addEventListener('ready', resolve))
+        frame.contentDocument.head.append(script)
+        await ready
+        const worker = () => new Worker(address)
+        const databases = await Promise.all(['one', 'two', 'three'].map((name) => frame.contentWindow.open2(name, { backend: 'memory', worker })))
+        const sum = await Promise.all(databases.map((db) => db.get('select 1 as n')))
+        const inWorkers = await new Promise((resolve) => {
+          const heard = []
+          channel.onmessage = ({ data }) => heard.push(data) === 3 && resolve(heard)
+          channel.postMessage('count')
+        })
+        const fetched = frame.contentWindow.performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length
+        for (const db of databases) await db.close()
+        frame.remove()
+        return { sum: sum.length, onPage: onPage.length, inWorkers, fetched }
+      })
+      assert.deepEqual(seen, { sum: 3, onPage: 1, inWorkers: [[], [], []], fetched: 1 })
+    })
+
     // Whoever watches a page for errors would hear of one that the app was told of already.
     await t.test('a worker whose script fails is told by the call, and is no error of the page', async () => {
       const seen = await page.evaluate(async () => {
