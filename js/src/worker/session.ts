@@ -1,30 +1,29 @@
-// Runs what pages ask, this worker's own and those of other tabs, on the connections of one open database: who may run when,
-// transactions, cursors, live queries.
+// Runs what pages ask, this worker's own and those of other tabs, on the connections of one open database: who may run when, and
+// transactions.
 //
-//   asked -> queue -> (its turn?) -> runs -> reply, held until the commit is durable
+//   asked -> queue -> (its turn?) -> runs -> reply, held until the commit is durable (outbox.ts)
 //                  `-> blocked, until a transaction ends, a reader comes back, or it has waited long enough
 //
 // Knows nothing of files, nothing of tabs but that there are several, and nothing of pages but the protocol.
 //
 // I1  Only statements of the transaction that holds the writer run on it; everything else that writes waits for its end.
 // I2  A statement of a transaction that SQLite has rolled back runs nowhere: it would commit by itself.
-// I3  A reply that tells of a commit leaves after the commit is as durable as its client wants it.
-// I4  A live query's rows leave one result at a time, and only if they differ from those that left before; the last state always leaves.
-// I5  Every commit bears the name of the request that made it; one that comes again runs only if no commit bears its name.
-// I6  No more commits wait to be acknowledged than the store remembers the names of.
+// I3  Every commit bears the name of the request that made it; one that comes again runs only if no commit bears its name.
 
-import type { Connection, Cursor } from '../../wasm/coffer_web.js'
-import { fingerprint } from '../../wasm/coffer_web.js'
-import { asError, CofferError, encodeError } from '../error.js'
-import type { Answer, Answers, Bound, Call, ClientId, Failure, Notice, Ran, Reply, Single, ToWorker } from '../protocol.js'
-import type { StatementInfo } from '../types.js'
+import type { Connection } from '../../wasm/coffer_web.js'
+import { CofferError, encodeError } from '../error.js'
+import type { Answer, Answers, Call, ClientId, Failure, Notice, Ran, Reply, Single, ToWorker } from '../protocol.js'
 import type { Verb, VerbAnswer } from '../verbs.js'
 import { interruptible } from './cancel.js'
 import { Client } from './client.js'
 import type { Caller, Transaction } from './client.js'
+import { Cursors, query } from './cursors.js'
+import { Outbox } from './outbox.js'
+import { Readers } from './readers.js'
 import { runNext, sliceMs } from './runs.js'
 import type { Progress } from './runs.js'
-import { more, noRows, perform } from './statements.js'
+import { perform } from './statements.js'
+import { Watches, schema } from './watches.js'
 
 /** What a session needs of the open database. */
 export interface Engine {
@@ -53,21 +52,8 @@ export interface Engine {
   close(): Promise<void>
 }
 
-/** While more is asked than one slice does, what was committed waits this long for what follows, and one flush does for all of it. */
-const gatherMs = 50
-
-/** Rows leave in parts of about this size, so that the page reads some while others are made, and one kept text does not keep a large result alive. */
-const partBytes = 256 * 1024
-
-/** Connections for cursors and read-only transactions at one time. Each may hold a page cache. */
-const readersMax = 8
-
-/** I6: half of what the store remembers. */
-const heldMax = 512
-
-const all = 0xffff_ffff
+/** How often a request may lack a file. */
 const attemptsMax = 16
-const schema = 'sqlite_master'
 
 interface Task {
   readonly client: Client
@@ -87,9 +73,11 @@ export class Session {
   readonly #engine: Engine
   readonly #lost: (message: string) => void
   readonly #writer: Connection
-  readonly #readers: Connection[] = []
+  readonly #readers: Readers
   readonly #clients = new Set<Client>()
-  #lent = 0
+  readonly #outbox: Outbox
+  readonly #watches: Watches
+  readonly #cursors: Cursors
   /** The transaction that holds the writer. */
   #turn: Transaction | undefined
   #queue: Task[] = []
@@ -100,15 +88,8 @@ export class Session {
   #passesOn = false
   /** The instance cannot be trusted any more. */
   #dead = false
-  /** The newest commit, and the last that is folded. */
-  #head: bigint
+  /** The last commit that is folded. */
   #folded: bigint
-  /** What ends when the commits that were flushed last are durable, and how many replies wait for that. */
-  #settling: Promise<void> | undefined
-  #unsettled = 0
-  /** Replies that are held since the last flush, and when that has to come. */
-  #holding = 0
-  #gathered = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   readonly #turns = new MessageChannel()
 
@@ -117,13 +98,27 @@ export class Session {
     this.#engine = engine
     this.#lost = lost
     this.#writer = engine.connect()
+    this.#readers = new Readers(() => engine.connectReader())
     this.found = engine.head()
-    this.#head = this.found
+    this.#outbox = new Outbox(engine, this.#clients, {
+      lost: ({ message }) => this.#die(message),
+      wentBack: () => {
+        this.#watches.changed([schema])
+        if (!this.#pumping) this.#pump()
+      },
+    })
+    this.#cursors = new Cursors((reader) => this.#giveBack(reader))
+    this.#watches = new Watches(this.#clients, {
+      lend: () => (this.#turn === undefined ? this.#writer : this.#readers.borrow()),
+      giveBack: (connection) => {
+        if (connection !== this.#writer) this.#giveBack(connection)
+      },
+    })
     this.#folded = engine.folded()
     engine.onUpkeep(() => {
       if (this.#pumping || this.#closing !== undefined || this.#dead) return
       this.#tellFolded()
-      this.#flush()
+      this.#outbox.flush()
     })
     this.#turns.port1.onmessage = (): void => this.#pump()
   }
@@ -160,18 +155,19 @@ export class Session {
         this.#turn = undefined
         this.#writer.exec('rollback')
       }
-      for (const id of [...client.cursors.keys()]) this.#release(client, id)
+      for (const id of [...client.cursors.keys()]) this.#cursors.release(client, id)
     } catch (error) {
       const { code, message } = encodeError(error)
       if (code === 'worker_lost') this.#die(message)
     }
     this.#unblock()
-    if (!this.#pumping) this.#flush()
+    if (!this.#pumping) this.#outbox.flush()
   }
 
   /** Ends everything, with what was committed durable. What was not answered is dropped, for our own page only if it `asksAgain`. */
   close(asksAgain = false): Promise<void> {
     this.#passesOn ||= asksAgain
+    this.#outbox.close()
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -184,13 +180,13 @@ export class Session {
     const tasks = this.#queue
     this.#queue = []
     let at = 0
-    for (; at < tasks.length && performance.now() < until && this.#holding + this.#unsettled < heldMax; at += 1) {
+    for (; at < tasks.length && performance.now() < until && !this.#outbox.full; at += 1) {
       const task = tasks[at]
       if (task === undefined || task.client.gone) continue
       if (!this.#attempt(task)) {
         // It lacks a file. What came after it waits too, or it would be overtaken.
         this.#queue = this.#queue.concat(tasks.slice(at))
-        this.#flush()
+        this.#outbox.flush()
         this.#engine.prepare().then(() => this.#again(), (error: unknown) => {
           this.#queue = this.#queue.filter((other) => other !== task)
           this.#fail(task, encodeError(error))
@@ -206,10 +202,10 @@ export class Session {
       this.#refresh()
       this.#tellFolded()
     }
-    if (this.#queue.length === 0 || this.#holding === 0 || this.#holding + this.#unsettled >= heldMax || performance.now() > this.#gathered) this.#flush()
+    if (this.#queue.length === 0 || this.#outbox.due) this.#outbox.flush()
     if (this.#queue.length === 0) this.#pumping = false
-    else if (this.#unsettled < heldMax) this.#again()
-    else void Promise.resolve(this.#settling).catch(() => undefined).then(() => this.#again()) // I6
+    else if (!this.#outbox.behind) this.#again()
+    else void this.#outbox.settled().then(() => this.#again())
     this.#watchClock()
   }
 
@@ -231,31 +227,31 @@ export class Session {
     try {
       if (request.again !== undefined && !this.#isNew(client, request)) return true
       const [high, low] = client.caller.id
-      this.#writer.setRequest(high, low, id, 1) // I5
+      this.#writer.setRequest(high, low, id, 1) // I3
       const answer = this.#answer(client, request)
       if (answer === blocked) {
         this.#blocked.push(task)
         return true
       }
       if (answer instanceof Promise) {
-        answer.then((value) => client.say({ id, ok: true, answer: value as VerbAnswer }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#flush())
+        answer.then((value) => client.say({ id, ok: true, answer: value as VerbAnswer }), (error: unknown) => this.#fail(task, encodeError(error))).finally(() => this.#outbox.flush())
         return true
       }
       if (request.kind === 'runs') {
         task.more = request.count > 0
-        this.#tell(client, answer as Ran)
-      } else this.#tell(client, { id, ok: true, answer: answer as Answer })
+        this.#outbox.tell(client, answer as Ran)
+      } else this.#outbox.tell(client, { id, ok: true, answer: answer as Answer })
     } catch (error) {
       const failure = encodeError(error)
       if (failure.code === 'not_ready' && ++task.attempts < attemptsMax) return false
       // A script may have committed before it failed.
       if (failure.code === 'worker_lost') this.#die(failure.message)
-      else this.#tell(client, failed(task, failure))
+      else this.#outbox.tell(client, failed(task, failure))
     }
     if (this.#isClosing() || this.#isDead()) return true
     this.#watchTurn(client)
     const tables = this.#writer.changed()
-    if (tables !== undefined) this.#changed(tables)
+    if (tables !== undefined) this.#watches.changed(tables)
     return true
   }
 
@@ -268,27 +264,10 @@ export class Session {
     return this.#closing !== undefined
   }
 
-  /** Says what became of a request, as soon as what it committed is durable. */
-  #tell(client: Client, reply: Reply): void {
-    const before = this.#head
-    if (!this.#isClosing()) {
-      const last = this.#engine.head()
-      if (last > before) this.#head = last
-    }
-    if (this.#head === before) client.say(reply)
-    else this.#hold(client, reply)
-  }
-
-  #hold(client: Client, reply: Reply): void {
-    client.hold(reply, this.#head)
-    if (this.#holding === 0) this.#gathered = performance.now() + gatherMs
-    this.#holding += 1
-  }
-
   /** Whether a request that comes again is to run. Otherwise it is answered here. */
   #isNew(client: Client, request: Single): boolean {
     const committed = this.#engine.find(client.caller.id, request.id)
-    if (committed !== undefined) this.#hold(client, { id: request.id, committed })
+    if (committed !== undefined) this.#outbox.hold(client, { id: request.id, committed })
     else if (request.again === 'ask' || (request.kind === 'end' && !client.transactions.has(request.transaction ?? 0))) {
       client.say({ id: request.id, ok: false, failure: { code: 'worker_lost', message: 'the worker that had this in hand was lost; nothing was committed', detail: { committed: false } } })
     } else return true
@@ -305,70 +284,8 @@ export class Session {
     if (this.#dead) return
     this.#dead = true
     clearTimeout(this.#timer)
-    for (const client of this.#clients) {
-      client.foretell(true)
-      client.post()
-    }
+    this.#outbox.end()
     this.#lost(message)
-  }
-
-  /** Sends what there is to send. Replies that tell of commits wait until these are durable, and one wait does for all (I3). */
-  #flush(): void {
-    if (this.#dead) return
-    if (this.#holding > 0) {
-      let strict = false
-      for (const client of this.#clients) {
-        strict ||= client.holds && client.caller.durability === 'strict'
-        client.foretell()
-      }
-      this.#settle(strict ? 'strict' : 'relaxed')
-    }
-    const head = this.#head
-    for (const client of this.#clients) {
-      const wait = client.caller.durability === 'strict' ? this.#settling : undefined
-      if (wait === undefined) client.keep(head)
-      else if (client.holds || client.caller.remote) {
-        const send = client.release(head)
-        wait.then(() => send(), (error: unknown) => {
-          const failure = encodeError(error)
-          if (failure.code === 'worker_lost') this.#die(failure.message)
-          else send(failure)
-        })
-      }
-      client.post()
-    }
-  }
-
-  #settle(durability: 'strict' | 'relaxed'): void {
-    const count = this.#holding
-    this.#holding = 0
-    let durable
-    try {
-      durable = this.#engine.settle(durability)
-    } catch (error) {
-      durable = Promise.reject(asError(encodeError(error)))
-    }
-    if (durable === undefined) return
-    const settling = durable
-    this.#settling = settling
-    this.#unsettled += count
-    settling.catch((error: unknown) => this.#wentBack(error)).finally(() => {
-      this.#unsettled -= count
-      if (this.#settling === settling) this.#settling = undefined
-    })
-  }
-
-  /** What could not be stored may have been taken back, and the numbers of those commits will be others'. */
-  #wentBack(error: unknown): void {
-    if (this.#isClosing() || this.#dead) return
-    const head = this.#engine.head()
-    if (head >= this.#head) return
-    this.#head = head
-    // What was committed since, and waits for company, is gone as well.
-    this.#holding = 0
-    for (const client of this.#clients) client.release(head)(encodeError(error))
-    this.#changed([schema])
-    if (!this.#pumping) this.#pump()
   }
 
   // ---- whose turn
@@ -403,10 +320,10 @@ export class Session {
       this.#blocked = this.#blocked.filter(({ deadline }) => deadline > now)
       for (const task of late) {
         const { client, request } = task
-        if (request.kind === 'close') void this.#closeFor(client).then(() => client.say({ id: request.id, ok: true, answer: undefined }), (error: unknown) => this.#fail(task, encodeError(error))).then(() => this.#flush())
+        if (request.kind === 'close') void this.#closeFor(client).then(() => client.say({ id: request.id, ok: true, answer: undefined }), (error: unknown) => this.#fail(task, encodeError(error))).then(() => this.#outbox.flush())
         else this.#fail(task, { code: 'busy', message: `a transaction held the database for ${client.caller.busyMs} ms; inside a transaction, use its own methods` })
       }
-      this.#flush()
+      this.#outbox.flush()
       this.#watchClock()
     }, Math.max(0, due - performance.now()) + 1)
   }
@@ -425,7 +342,7 @@ export class Session {
         return
       }
       case 'release':
-        this.#release(client, notice.cursor)
+        this.#cursors.release(client, notice.cursor)
         return
       case 'seen': {
         const watch = client.watches.get(notice.watch)
@@ -445,20 +362,10 @@ export class Session {
     }
   }
 
-  #borrow(): Connection | typeof blocked {
-    const idle = this.#readers.pop()
-    if (idle === undefined && this.#lent >= readersMax) return blocked
-    const reader = idle ?? this.#engine.connectReader()
-    this.#lent += 1
-    return reader
-  }
-
   #giveBack(reader: Connection, at?: number): void {
     if (at !== undefined) reader.exec('pragma read_at = 0')
     if (this.#dead) return
-    this.#lent -= 1
-    if (!reader.autocommit()) reader.exec('rollback')
-    this.#readers.push(reader)
+    this.#readers.giveBack(reader)
     this.#unblock()
   }
 
@@ -478,8 +385,8 @@ export class Session {
   }
 
   #onReader<T>(work: (connection: Connection) => T): T | typeof blocked {
-    const reader = this.#borrow()
-    if (reader === blocked) return blocked
+    const reader = this.#readers.borrow()
+    if (reader === undefined) return blocked
     try {
       return work(reader)
     } finally {
@@ -501,9 +408,9 @@ export class Session {
       case 'iterate':
         return this.#iterate(client, call)
       case 'next':
-        return this.#next(client, call.cursor, call.rows)
+        return this.#cursors.next(client, call.cursor, call.rows)
       case 'watch':
-        return this.#watch(client, call)
+        return this.#on(client, undefined, (connection) => this.#watches.add(client, connection, call))
       case 'verb':
         // One that replaces everything does so while its caller has the turn to write.
         if (call.transaction !== undefined) this.#transaction(client, call.transaction)
@@ -511,17 +418,17 @@ export class Session {
           this.#engine.define(call.verb)
           return undefined
         }
-        return this.#engine.verb(call.verb, client, () => this.#changed([schema]))
+        return this.#engine.verb(call.verb, client, () => this.#watches.changed([schema]))
       case 'admin':
         throw new CofferError('closed', 'the worker has a database open')
       case 'close':
         // What was asked before is done first; a transaction that never ends is rolled back when its time is up.
         return client.transactions.size > 0 || this.#blocked.some((task) => task.client === client) ? blocked : this.#closeFor(client)
       case 'query': {
-        const query = (connection: Connection): Uint8Array => interruptible(call.flags, () => this.#query(client, connection, call))
-        const rows = this.#on(client, call.transaction, query)
+        const read = (connection: Connection): Uint8Array => interruptible(call.flags, () => query(client, connection, call))
+        const rows = this.#on(client, call.transaction, read)
         // Readers do not wait for the writer: they see what was committed before it.
-        return rows === blocked && reading.test(call.sql) ? this.#onReader(query) : rows
+        return rows === blocked && reading.test(call.sql) ? this.#onReader(read) : rows
       }
       case 'runs':
         return this.#on(client, undefined, (connection) => runNext(connection, call, client.caller.id, client.caller.readonly))
@@ -535,66 +442,17 @@ export class Session {
     }
   }
 
-  #query(client: Client, connection: Connection, { id, sql, values, first }: Bound & { id: number; first?: boolean }): Uint8Array {
-    if (first === true) return connection.first(sql, values)
-    const cursor = connection.open(sql, values)
-    if (cursor === undefined) return noRows()
-    try {
-      for (;;) {
-        const rows = cursor.next(all, partBytes)
-        if (!more(rows)) return rows
-        client.caller.send([{ id, part: rows }], client.caller.remote ? [] : [rows.buffer])
-      }
-    } finally {
-      free(cursor)
-    }
-  }
-
-  #iterate(client: Client, { id, sql, values, rows, transaction, flags }: Extract<Call, { kind: 'iterate' }> & { id: number }): Answers['iterate'] | typeof blocked {
-    const connection = transaction === undefined ? this.#borrow() : this.#transaction(client, transaction).connection
-    if (connection === blocked) return blocked
-    let open: Cursor | undefined
-    try {
-      open = interruptible(flags, () => connection.open(sql, values))
-      if (open === undefined) throw new CofferError('sqlite', 'the statement has no rows to iterate')
-      const cursor = open
-      const chunk = interruptible(flags, () => cursor.next(rows, partBytes))
-      client.cursors.set(id, { cursor, connection, transaction })
-      if (!more(chunk)) this.#release(client, id)
-      return { cursor: id, rows: chunk }
-    } catch (error) {
-      if (open !== undefined) free(open)
-      if (transaction === undefined) this.#giveBack(connection)
-      throw error
-    }
-  }
-
-  #next(client: Client, id: number, rows: number): Uint8Array {
-    const open = client.cursors.get(id)
-    if (open === undefined) throw new CofferError('aborted', 'the transaction of this iteration is over')
-    try {
-      const chunk = open.cursor.next(rows, partBytes)
-      if (!more(chunk)) this.#release(client, id)
-      return chunk
-    } catch (error) {
-      this.#release(client, id)
-      throw error
-    }
-  }
-
-  #release(client: Client, id: number): void {
-    const open = client.cursors.get(id)
-    if (open === undefined) return
-    client.cursors.delete(id)
-    free(open.cursor)
-    if (open.transaction === undefined) this.#giveBack(open.connection)
+  #iterate(client: Client, call: Extract<Call, { kind: 'iterate' }> & { id: number }): Answers['iterate'] | typeof blocked {
+    const { transaction } = call
+    const connection = transaction === undefined ? this.#readers.borrow() : this.#transaction(client, transaction).connection
+    return connection === undefined ? blocked : this.#cursors.open(client, connection, call)
   }
 
   #begin(client: Client, { transaction: number = 0, isolation, readonly: reads, at }: Extract<Call, { kind: 'begin' }>): undefined | typeof blocked {
     const readonly = reads || client.caller.readonly
     if (!readonly && this.#turn !== undefined) return blocked
-    const connection = readonly ? this.#borrow() : this.#writer
-    if (connection === blocked) return blocked
+    const connection = readonly ? this.#readers.borrow() : this.#writer
+    if (connection === undefined) return blocked
     try {
       if (readonly) {
         connection.exec(`pragma isolation_level = '${isolation === 'read committed' ? isolation : 'serializable'}'`)
@@ -620,7 +478,7 @@ export class Session {
 
   #finish({ client, connection, writes, number, at }: Transaction, commit: boolean): void {
     const gone = connection.autocommit()
-    for (const [id, cursor] of client.cursors) if (cursor.transaction === number) this.#release(client, id)
+    for (const [id, cursor] of client.cursors) if (cursor.transaction === number) this.#cursors.release(client, id)
     try {
       if (!gone) connection.exec(commit ? 'commit' : 'rollback')
       else if (commit) throw new CofferError('aborted', 'an earlier error rolled the transaction back')
@@ -639,51 +497,30 @@ export class Session {
   async #closeFor(client: Client): Promise<void> {
     if (!client.caller.remote) return this.close()
     // Sent before it is dismissed, and after what it was told before.
-    await this.#settling?.catch(() => undefined)
+    await this.#outbox.settled()
   }
 
   async #close(): Promise<void> {
     clearTimeout(this.#timer)
     if (this.#dead) return
-    this.#flush()
+    this.#outbox.flush()
     try {
       await this.#engine.settle('strict')
-      await this.#settling
+      await this.#outbox.settled()
     } catch {
       // Whoever waited for it has been told.
     }
     for (const client of this.#clients) {
-      for (const id of [...client.cursors.keys()]) this.#release(client, id)
+      for (const id of [...client.cursors.keys()]) this.#cursors.release(client, id)
       for (const { connection, writes } of client.transactions.values()) {
         if (!connection.autocommit()) connection.exec('rollback')
-        if (!writes) this.#readers.push(connection)
+        if (!writes) this.#readers.giveBack(connection)
       }
     }
     if (!this.#writer.autocommit()) this.#writer.exec('rollback')
-    for (const connection of [this.#writer, ...this.#readers]) connection.free()
+    this.#writer.free()
+    this.#readers.free()
     await this.#engine.close()
-  }
-
-  // ---- live queries
-
-  #watch(client: Client, { watch, sql, values, shown }: Extract<Call, { kind: 'watch' }>): undefined | typeof blocked {
-    return this.#on(client, undefined, (connection) => {
-      const { reads, readonly } = connection.prepare(sql) as StatementInfo & { reads: readonly string[] }
-      if (!readonly) throw new CofferError('readonly', 'a live query must only read')
-      client.watches.set(watch, { sql, values, reads: new Set(reads), shown, dirty: true, unseen: false })
-      return undefined
-    })
-  }
-
-  #changed(tables: readonly string[]): void {
-    const everything = tables.includes(schema)
-    for (const client of this.#clients) {
-      client.say({ event: 'commit', tables })
-      for (const watch of client.watches.values()) {
-        if (everything) watch.reads = new Set()
-        if (everything || watch.reads.size === 0 || tables.some((table) => watch.reads.has(table))) watch.dirty = true
-      }
-    }
   }
 
   /** Upkeep, a verb or a pragma may have folded more. */
@@ -698,39 +535,8 @@ export class Session {
   /** Runs the live queries again whose tables changed. */
   #refresh(): void {
     if (this.#closing !== undefined) return
-    for (const client of this.#clients) {
-      for (const [id, watch] of client.watches) {
-        if (!watch.dirty || watch.unseen) continue
-        const connection = this.#turn === undefined ? this.#writer : this.#borrow()
-        // It stays dirty, and whoever ends a transaction comes by here.
-        if (connection === blocked) return
-        watch.dirty = false
-        try {
-          if (watch.reads.size === 0) watch.reads = new Set((connection.prepare(watch.sql) as { reads: readonly string[] }).reads)
-          const cursor = connection.open(watch.sql, watch.values)
-          if (cursor === undefined) continue
-          let rows
-          try {
-            rows = cursor.next(all, all)
-          } finally {
-            free(cursor)
-          }
-          const print = fingerprint(rows)
-          if (print === watch.shown) continue
-          watch.shown = print
-          watch.unseen = true
-          client.say({ event: 'rows', watch: id, rows, print })
-        } catch (error) {
-          const problem = encodeError(error)
-          if (problem.code === 'worker_lost') return this.#die(problem.message)
-          // Tried again when something it may read changes; what it shows by then is news even if it is what it showed before.
-          watch.shown = undefined
-          client.say({ event: 'failed', watch: id, failure: problem })
-        } finally {
-          if (connection !== this.#writer) this.#giveBack(connection)
-        }
-      }
-    }
+    const lost = this.#watches.refresh()
+    if (lost !== undefined) this.#die(lost.message)
   }
 }
 
@@ -740,13 +546,4 @@ const reading = /^\s*(?:select|values|with|explain)\b/i
 /** The reply to a task that failed as a whole. */
 function failed({ request }: Task, failure: Failure): Reply {
   return { id: request.id, ok: false, failure, count: 'count' in request ? request.count : 1 }
-}
-
-/** A trap leaves a cursor that cannot be freed; it is the trap that is told then. */
-function free(cursor: Cursor): void {
-  try {
-    cursor.free()
-  } catch {
-    // As said.
-  }
 }
