@@ -695,14 +695,14 @@ const cases = {
 const rounds = Number(process.env.COFFER_ROUNDS ?? 12)
 
 for (const engine of engines) {
-  test(`${engine}: many tabs`, { timeout: 600_000 + rounds * 60_000 }, async (t) => {
+  test(`${engine}: many tabs`, { timeout: 600_000 + rounds * 120_000 }, async (t) => {
     const { page, complaints, close } = await launch(engine)
     t.after(close)
     await page.goto(`${site.address}tests/browser/pages/tabs.html`)
     await page.waitForFunction(() => window.tabs !== undefined)
     for (const backend of placesOf(engine)) {
       for (const [name, { run, gives, check, tabs }] of Object.entries(cases)) {
-        await t.test(`${backend}: ${name}`, { timeout: 120_000 + rounds * 10_000 }, async (t) => {
+        await t.test(`${backend}: ${name}`, { timeout: 120_000 + rounds * 30_000 }, async (t) => {
           const seen = await page.evaluate(`(${run.toString()})(${JSON.stringify(`${backend} ${name}`)}, ${JSON.stringify({ backend })}, ${rounds}, ${tabs})`)
           if (check === undefined) assert.deepEqual(seen, gives)
           else check(seen, t)
