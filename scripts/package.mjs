@@ -81,10 +81,11 @@ function unregistered(glue) {
  * told them by name. They get short names.
  */
 const inside = new RegExp(`^(?:__(?:wbg_ptr|destroy_into_raw|wrap|unwrap)|${[
-  'abandonJob', 'attempts', 'autocommit', 'backupChore', 'checkpointChore', 'compactChore', 'connectReader', 'cursors', 'cutFrom', 'deadline', 'decryptChore', 'directory', 'discard', 'dismiss', 'embedDictionary',
-  'encryptChore', 'exportChore', 'findRequest', 'foldAfter', 'foretell', 'importChore', 'installJob', 'intoBytes', 'isAtWork', 'keepCommit', 'lacks', 'lastCommit', 'maintain',
-  'nextFiles', 'onUpkeep', 'openAll', 'openThese', 'openWanted', 'pagesToLearnFrom', 'prepareNext', 'putBack', 'releaseCommit', 'resized', 'restoreChore', 'rotateChore', 'runMany',
-  'setRequest', 'setsAt', 'settled', 'supply', 'takeBack', 'takeJob', 'transactions', 'turned', 'unseen', 'usable', 'verifyChore', 'watches', 'writes',
+  'abandonJob', 'admit', 'aside', 'attempts', 'autocommit', 'away', 'backupChore', 'become', 'borrow', 'caller', 'checkpointChore', 'compactChore', 'connectReader', 'cursors', 'cutFrom', 'deadline',
+  'decryptChore', 'directory', 'dirty', 'discard', 'dismiss', 'embedDictionary', 'encryptChore', 'engine', 'exportChore', 'findRequest', 'foldAfter', 'foretell', 'giveBack', 'importChore',
+  'installJob', 'intoBytes', 'isAtWork', 'keepCommit', 'lacks', 'lastCommit', 'lend', 'maintain', 'nextFiles', 'onUpkeep', 'openAll', 'openThese', 'openWanted', 'pagesToLearnFrom',
+  'prepareNext', 'putBack', 'refresh', 'releaseCommit', 'remote', 'removed', 'resized', 'restoreChore', 'rotateChore', 'runMany', 'setRequest', 'setsAt', 'settled', 'supply', 'takeBack',
+  'takeJob', 'tell', 'transactions', 'turned', 'unseen', 'usable', 'verifyChore', 'watches', 'wentBack', 'writes',
 ].join('|')})$`)
 
 /** What runs beside the engine, in one file. A second minifier after the first takes another 3 % off what is downloaded. */

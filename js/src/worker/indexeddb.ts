@@ -34,8 +34,8 @@ interface Changes {
 interface Stored {
   /** How many chunks its length covers. */
   readonly count: number
-  /** Chunks that are there and do not count (I3). */
-  readonly stale: Set<number>
+  /** Chunks from there up to here may be stored, and do not count (I3). */
+  readonly reach: number
   /** Removed: its record goes with the last of its chunks. */
   readonly gone: boolean
 }
@@ -125,15 +125,9 @@ export class IndexedDirectory implements Directory, Watcher {
     const range = chunksOf(file.name)
     const requests = [answer(files.get(file.name) as IDBRequest<number | undefined>), answer(chunks.getAllKeys(range) as IDBRequest<unknown> as IDBRequest<[string, number][]>), answer(chunks.getAll(range) as IDBRequest<Uint8Array<ArrayBuffer>[]>)] as const
     const [length, keys, parts] = await Promise.all(requests)
-    const count = Math.ceil((length ?? 0) / chunkBytes)
-    const stale = new Set<number>()
-    const live: [number, Uint8Array<ArrayBuffer>][] = []
-    for (const [place, [, index]] of keys.entries()) {
-      if (index < count) live.push([index, whole(parts[place] ?? new Uint8Array())])
-      else stale.add(index)
-    }
-    file.restore(length ?? 0, live)
-    this.#stored.set(file.name, { count, stale, gone: false })
+    const count = chunksIn(length ?? 0)
+    file.restore(length ?? 0, keys.flatMap(([, index], place) => (index < count ? [[index, whole(parts[place] ?? new Uint8Array())] as const] : [])))
+    this.#stored.set(file.name, { count, reach: Math.max(count, (keys.at(-1)?.[1] ?? -1) + 1), gone: false })
     return length !== undefined
   }
 
@@ -159,7 +153,7 @@ export class IndexedDirectory implements Directory, Watcher {
   resized(file: MemoryFile): void {
     if (this.#asides.has(file.name)) return
     const changes = this.#changesOf(file.name)
-    changes.cutFrom = Math.min(changes.cutFrom, Math.ceil(file.size() / chunkBytes))
+    changes.cutFrom = Math.min(changes.cutFrom, chunksIn(file.size()))
   }
 
   check(): void {
@@ -196,8 +190,7 @@ export class IndexedDirectory implements Directory, Watcher {
     const names = [...new Set([...changes.keys(), ...gone, ...this.#changes.keys(), ...this.#removed])]
     const read = names.map((name) => new MemoryFile(name, this))
     const there = await reading(this.#db, (files, chunks) => Promise.all(read.map((file) => this.#read(files, chunks, file)))).catch((cause: unknown) => {
-      this.#failure = new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
-      throw this.#failure
+      throw (this.#failure = failed(cause))
     })
     for (const [index, file] of read.entries()) {
       const open = this.#files.get(file.name)
@@ -254,13 +247,12 @@ export class IndexedDirectory implements Directory, Watcher {
     try {
       await this.#store(changes, gone).catch(async (error: unknown) => {
         // There is room again when what does not count is deleted.
-        if (errorName(error) !== 'QuotaExceededError' || !(await this.#deleteStale(Infinity))) throw error
+        if (!isFull(error) || !(await this.#deleteStale(Infinity))) throw error
         await this.#store(changes, gone)
       })
     } catch (cause) {
-      const quota = errorName(cause) === 'QuotaExceededError'
       this.#lost = { changes, removed: gone }
-      this.#fail(new CofferError(quota ? 'quota' : 'io', quota ? noRoom : `IndexedDB failed (${String(cause)}); open the database again`, { cause })) // I2
+      this.#fail(failed(cause)) // I2
       this.check()
     }
     this.#tidy()
@@ -270,37 +262,27 @@ export class IndexedDirectory implements Directory, Watcher {
     const stored = new Map<string, Stored>()
     await changing(this.#db, 'strict', (files, chunks) => {
       for (const name of gone) {
-        const { count, stale } = this.#storedOf(name)
+        const { count, reach } = this.#storedOf(name)
         if (!this.#stored.has(name)) chunks.delete(chunksOf(name))
-        if (count === 0 && stale.size === 0) files.delete(name)
+        if (reach === 0) files.delete(name)
         else files.put(0, name)
-        stored.set(name, { count: 0, stale: withRange(stale, 0, count), gone: true })
+        stored.set(name, { count: 0, reach: Math.max(count, reach), gone: true })
       }
       for (const [name, { chunks: indexes, cutFrom }] of changes) {
         const file = this.#files.get(name)
-        if (file === undefined) continue
-        const before = stored.get(name) ?? this.#storedOf(name)
-        const stale = withRange(before.stale, cutFrom, before.count)
-        const count = putFile(files, chunks, file, indexes, stale)
-        // I3
-        for (const index of stale) {
-          if (index >= count) continue
-          chunks.delete([name, index])
-          stale.delete(index)
-        }
-        stored.set(name, { count, stale, gone: false })
+        if (file !== undefined) stored.set(name, putFile(files, chunks, file, indexes, stored.get(name) ?? this.#storedOf(name), cutFrom))
       }
     })
     for (const [name, state] of stored) this.#stored.set(name, state)
   }
 
   #storedOf(name: string): Stored {
-    return this.#stored.get(name) ?? { count: 0, stale: new Set(), gone: false }
+    return this.#stored.get(name) ?? { count: 0, reach: 0, gone: false }
   }
 
   /** Does what waits, a part at a time, with commits in between (I4). */
   #tidy(): void {
-    const waits = (): boolean => this.#failure === undefined && !this.#closed && ([...this.#asides.values()].some(isPending) || [...this.#stored.values()].some(({ stale }) => stale.size > 0))
+    const waits = (): boolean => this.#failure === undefined && !this.#closed && ([...this.#asides.values()].some(isPending) || [...this.#stored.values()].some(isStale))
     if (this.#tidying !== undefined || !waits()) return
     this.#tidying = this.#inTurn(() => this.#part()).then(() => {
       this.#tidying = undefined
@@ -320,83 +302,66 @@ export class IndexedDirectory implements Directory, Watcher {
 
   async #storePart(aside: Aside): Promise<void> {
     const { file, chunks: pending } = aside
-    const indexes = first(pending, partChunks)
+    const indexes = [...pending].slice(0, partChunks)
     for (const index of indexes) pending.delete(index)
-    const { stale: before } = this.#storedOf(file.name)
-    const stale = new Set(before)
-    let count = 0
+    let stored = this.#storedOf(file.name)
     try {
-      await changing(this.#db, 'strict', (files, chunks) => void (count = putFile(files, chunks, file, indexes, stale)))
-      this.#stored.set(file.name, { count, stale, gone: false })
+      await changing(this.#db, 'strict', (files, chunks) => void (stored = putFile(files, chunks, file, indexes, stored)))
+      this.#stored.set(file.name, stored)
     } catch (cause) {
-      aside.failure = errorName(cause) === 'QuotaExceededError' ? new CofferError('quota', noRoom, { cause }) : new CofferError('io', `IndexedDB failed (${String(cause)})`, { cause })
+      aside.failure = failed(cause)
     }
   }
 
   /** Deletes chunks that do not count, so many at the most. False if there are none. What is not deleted in the end is found at the next opening. */
   async #deleteStale(most: number): Promise<boolean> {
-    const deleted = new Map<string, number[]>()
+    const before = [...this.#stored].filter(([, stored]) => isStale(stored))
+    if (before.length === 0) return false
+    const after = new Map<string, Stored>()
     let left = most
-    for (const [name, { stale }] of this.#stored) {
-      if (stale.size === 0 || left === 0) continue
-      deleted.set(name, first(stale, left))
-      left -= Math.min(left, stale.size)
-    }
-    if (deleted.size === 0) return false
     await changing(this.#db, 'relaxed', (files, chunks) => {
-      for (const [name, indexes] of deleted) {
-        for (const [from, before] of ranges(indexes)) chunks.delete(chunksOf(name, from, before))
-        const { stale, gone } = this.#storedOf(name)
-        if (gone && stale.size === indexes.length) files.delete(name)
+      for (const [name, { count, reach, gone }] of before) {
+        const from = Math.max(count, reach - left)
+        left -= reach - from
+        chunks.delete(chunksOf(name, from, reach))
+        if (gone && from === 0) files.delete(name)
+        after.set(name, { count, reach: from, gone })
+        if (left === 0) break
       }
     })
-    for (const [name, indexes] of deleted) for (const index of indexes) this.#stored.get(name)?.stale.delete(index)
+    for (const [name, state] of after) this.#stored.set(name, state)
     return true
   }
 }
 
-const noRoom = 'there is no room left for this site; free some, then try again'
+const isFull = (error: unknown): boolean => errorName(error) === 'QuotaExceededError'
+
+function failed(cause: unknown): CofferError {
+  if (isFull(cause)) return new CofferError('quota', 'there is no room left for this site; free some, then try again', { cause })
+  return new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
+}
 
 const isPending = ({ chunks, failure }: Aside): boolean => chunks.size > 0 && failure === undefined
 
-/** Puts chunks of a file, and how many count; takes from `stale` what it has put. */
-function putFile(files: IDBObjectStore, chunks: IDBObjectStore, file: MemoryFile, indexes: Iterable<number>, stale: Set<number>): number {
+const isStale = ({ count, reach }: Stored): boolean => reach > count
+
+const chunksIn = (length: number): number => Math.ceil(length / chunkBytes)
+
+/** Stores chunks of a file, and how many count. Gives what is stored of it then. */
+function putFile(files: IDBObjectStore, chunks: IDBObjectStore, file: MemoryFile, indexes: Iterable<number>, before: Stored, cutFrom = Infinity): Stored {
   const length = file.size()
+  const count = chunksIn(length)
+  const from = Math.min(cutFrom, before.count)
   files.put(length, file.name)
+  // I3: what was there before this, and counts from now on if it is not written anew.
+  if (from < Math.min(count, before.reach)) chunks.delete(chunksOf(file.name, from, count))
   for (const index of indexes) {
     const bytes = file.chunk(index)
     if (bytes === undefined) continue
     const end = length - index * chunkBytes
     chunks.put(end < chunkBytes ? bytes.slice(0, end) : bytes, [file.name, index])
-    stale.delete(index)
   }
-  return Math.ceil(length / chunkBytes)
-}
-
-function withRange(set: Set<number>, from: number, before: number): Set<number> {
-  const more = new Set(set)
-  for (let index = from; index < before; index += 1) more.add(index)
-  return more
-}
-
-function first(set: Set<number>, most: number): number[] {
-  const found: number[] = []
-  for (const one of set) {
-    if (found.length >= most) break
-    found.push(one)
-  }
-  return found
-}
-
-/** Numbers as ranges of such as follow each other. */
-function ranges(numbers: readonly number[]): [from: number, before: number][] {
-  const found: [number, number][] = []
-  for (const one of numbers) {
-    const last = found.at(-1)
-    if (last?.[1] === one) last[1] = one + 1
-    else found.push([one, one + 1])
-  }
-  return found
+  return { count, reach: Math.max(count, before.reach), gone: false }
 }
 
 /** Names of the databases that are in IndexedDB; none where the browser does not tell. */
