@@ -4,7 +4,8 @@
 //! the store's own behind them, keep row limits and isolation levels, and know the statements that SQLite does not
 //! ([`crate::statement`]). Pragmas and table-valued functions work through either.
 //!
-//! I1  SQLite's journal is in memory on every database of the connection, so the store alone decides what is durable.
+//! I1  SQLite's journal dies with its handle on every database of the connection ([`crate::journal`]), so the store alone decides
+//!     what is durable.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -41,7 +42,7 @@ impl Connection {
         // Temporary tables and sorters go through our files, which spill to scratch storage where there is any.
         let temp_store = if cfg!(target_family = "wasm") { 2 } else { 1 };
         let set_up = raw.execute_batch(&format!(
-            "pragma journal_mode = memory; pragma page_size = {page_bytes}; pragma synchronous = normal;
+            "pragma journal_mode = delete; pragma page_size = {page_bytes}; pragma synchronous = normal;
              pragma cache_size = -{}; pragma temp_store = {temp_store};",
             (cache_bytes / 1024).max(1)
         ));

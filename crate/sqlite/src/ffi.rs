@@ -379,12 +379,19 @@ unsafe extern "C" fn x_open(
             // SAFETY: the name of a main database comes with its URI parameters, as this function requires.
             connection = unsafe { text(ffi::sqlite3_uri_parameter(name, c"connection".as_ptr())) }?;
         }
+        let mut originals = None;
+        if kind == OpenKind::MainJournal && !name.is_null() {
+            // SAFETY: SQLite made the name of this journal, as this function requires, and gives the handle of its database, which is
+            // open and ours, as one file system opens both; no call on it is under way while SQLite is in this one.
+            originals = unsafe { open_file(ffi::sqlite3_database_file_object(name)) }.originals();
+        }
         let request = OpenRequest {
             name: file_name,
             kind,
             write: flags & ffi::SQLITE_OPEN_READWRITE != 0,
             create: flags & ffi::SQLITE_OPEN_CREATE != 0,
             connection: connection.and_then(|id| id.parse().ok()),
+            originals,
         };
         // SAFETY: SQLite calls us with the file system we registered.
         let (file, readonly) = unsafe { registered(vfs) }.vfs.open(&request)?;

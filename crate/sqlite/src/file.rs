@@ -1,13 +1,18 @@
 //! An open file of SQLite's: a database on the store, or a private one in memory.
 
+use std::sync::Arc;
+
+use crate::journal::JournalFile;
 use crate::memory::MemoryFile;
-use crate::vfs::{Control, DeviceCharacteristics, LockLevel, Outcome, Reply, VfsFile};
+use crate::vfs::{Control, DeviceCharacteristics, LockLevel, Originals, Outcome, Reply, VfsFile};
 
 /// An open file. An enum where the kinds are closed; the database is boxed since it is generic over its backend.
 pub enum File {
     /// A main database.
     Main(Box<dyn VfsFile>),
-    /// Anything that dies with its handle.
+    /// The rollback journal of one.
+    Journal(JournalFile),
+    /// Anything else that dies with its handle.
     Memory(MemoryFile),
 }
 
@@ -15,6 +20,7 @@ impl File {
     fn inner(&self) -> &dyn VfsFile {
         match self {
             Self::Main(file) => file.as_ref(),
+            Self::Journal(file) => file,
             Self::Memory(file) => file,
         }
     }
@@ -22,6 +28,7 @@ impl File {
     fn inner_mut(&mut self) -> &mut dyn VfsFile {
         match self {
             Self::Main(file) => file.as_mut(),
+            Self::Journal(file) => file,
             Self::Memory(file) => file,
         }
     }
@@ -74,5 +81,9 @@ impl VfsFile for File {
 
     fn characteristics(&self) -> DeviceCharacteristics {
         self.inner().characteristics()
+    }
+
+    fn originals(&self) -> Option<Arc<dyn Originals>> {
+        self.inner().originals()
     }
 }

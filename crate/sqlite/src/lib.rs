@@ -43,6 +43,7 @@ pub mod features;
 mod ffi;
 mod figures;
 mod file;
+mod journal;
 mod key;
 mod limits;
 mod lock;

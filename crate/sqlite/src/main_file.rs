@@ -1,6 +1,6 @@
 //! A main database as SQLite sees it: a file of pages over snapshots and transactions of the store.
 //!
-//! SQLite runs with its rollback journal in memory. The life of a write transaction, in its calls:
+//! SQLite runs with a rollback journal that refers to us for most of what is in it ([`originals`]). The life of a write transaction, in its calls:
 //! `lock(Shared)` takes a snapshot; bytes 24..40 tell SQLite whether its cache still holds; `lock(Reserved)` takes the turn
 //! to write, and fails if somebody has committed since the snapshot; writes are staged in a `Txn`; `Control::Sync` commits
 //! it; `sync` makes sure of the flush; a shrinking truncation may follow; `CommitPhaseTwo`; `unlock`.
@@ -15,6 +15,8 @@
 //! I5  SQLite's pages and the store's need not be of one size (`VACUUM` may change SQLite's): the file is a sequence of
 //!     bytes, and a write that covers part of a store page reads the rest of it.
 
+mod originals;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,7 +29,8 @@ use crate::pragma::{Pragma, Synchronous};
 use crate::registry::{self, Host};
 use crate::session::Session;
 use crate::trace;
-use crate::vfs::{Control, DeviceCharacteristics, Fault, LockLevel, Outcome, PragmaCall, Reply, VfsFile};
+use crate::vfs::{Control, DeviceCharacteristics, Fault, LockLevel, Originals, Outcome, PragmaCall, Reply, VfsFile};
+use originals::Base;
 
 /// One handle of SQLite's on a database of the store.
 pub(crate) struct MainFile<S: Storage> {
@@ -44,6 +47,8 @@ pub(crate) struct MainFile<S: Storage> {
     /// The newest commit that we made may not be flushed yet.
     unflushed: bool,
     scratch: Scratch,
+    /// For the journal.
+    base: Arc<Base<S>>,
     /// A page while a part of it is read or changed.
     page: Vec<u8>,
     /// The header as it was presented last, and of which commit: SQLite asks for it at the beginning of each transaction.
@@ -80,6 +85,7 @@ where
 {
     pub fn new(core: Arc<Core<S>>, session: Arc<Session>, write: bool) -> Self {
         let scratch = Scratch::with_cluster(core.cluster_bytes);
+        let base = Arc::new(Base::new(Arc::clone(&core)));
         Self {
             core,
             session,
@@ -91,6 +97,7 @@ where
             txn: None,
             unflushed: false,
             scratch,
+            base,
             page: Vec::new(),
             header: None,
             asked: false,
@@ -369,6 +376,9 @@ where
             trace::lock(&self.core.name, self.id, "was refused the turn to write: its snapshot is old");
             return Err(self.fault(Error::Conflict { base: base.unwrap_or(CommitId::ZERO), head }));
         }
+        if let Some(snapshot) = &self.snapshot {
+            self.base.hold(snapshot.clone(), self.reloads);
+        }
         trace::lock(&self.core.name, self.id, "took the turn to write");
         Ok(())
     }
@@ -552,6 +562,7 @@ where
     fn unlock(&mut self, level: LockLevel) -> Outcome<()> {
         if level < LockLevel::Reserved && (self.level >= LockLevel::Reserved || self.asked) {
             self.txn = None; // I2
+            self.base.let_go();
             self.core.release_write(self.id);
             // Whoever was refused may be given the turn while waiting, after this, and not use it.
             self.asked = self.level < LockLevel::Reserved;
@@ -594,6 +605,10 @@ where
 
     fn characteristics(&self) -> DeviceCharacteristics {
         DeviceCharacteristics::STORE
+    }
+
+    fn originals(&self) -> Option<Arc<dyn Originals>> {
+        Some(Arc::clone(&self.base) as _)
     }
 }
 

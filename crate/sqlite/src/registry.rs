@@ -17,6 +17,7 @@ use rusqlite::ffi;
 use crate::error::result_code;
 use crate::figures::{MemoryStats, StorageInfo};
 use crate::file::File;
+use crate::journal::JournalFile;
 #[cfg(not(target_family = "wasm"))]
 use crate::key::Key;
 use crate::memory::{MemoryFile, Pool};
@@ -222,6 +223,9 @@ impl Vfs for Coffer {
         match (request.kind, request.name) {
             (OpenKind::Main, Some(name)) => Self::open_main(name, request),
             (OpenKind::Wal, _) => Err(Fault(ffi::SQLITE_CANTOPEN)),
+            (OpenKind::MainJournal, _) if let Some(originals) = &request.originals => {
+                Ok((File::Journal(JournalFile::new(Arc::clone(originals), pool())), false))
+            }
             _ => Ok((File::Memory(MemoryFile::new(pool())), false)),
         }
     }

@@ -7,8 +7,11 @@
 //! I2  A file never panics across the boundary on purpose; if it does, the call reports `SQLITE_INTERNAL`.
 
 use std::ffi::c_int;
+use std::sync::Arc;
 
 use rusqlite::ffi;
+
+use crate::portable::Portable;
 
 /// An extended result code of SQLite that is not `SQLITE_OK`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +128,16 @@ impl DeviceCharacteristics {
     );
 }
 
+/// A database as the write transaction that is open on it found it.
+pub trait Originals: Portable {
+    /// Which state it is, if it has exactly these bytes at `offset`; each transaction's is another one. Where that is not known without
+    /// reading a file, a file is read, or nothing said.
+    fn state_with(&self, data: &[u8], offset: u64, read: bool) -> Option<u64>;
+    /// Fills `out` from `offset` of that state; fails if it is another one by now.
+    fn read(&self, state: u64, out: &mut [u8], offset: u64) -> Outcome<()>;
+}
+
 /// A request to open a file.
-#[derive(Debug)]
 pub struct OpenRequest<'a> {
     /// The full name; `None` for a file that only this handle will ever see.
     pub name: Option<&'a str>,
@@ -139,6 +150,8 @@ pub struct OpenRequest<'a> {
     pub create: bool,
     /// Which connection this is, when [`crate::Database::connect`] opened it.
     pub connection: Option<u64>,
+    /// For a journal: what its database was like.
+    pub originals: Option<Arc<dyn Originals>>,
 }
 
 /// What SQLite tells or asks a file beyond reading and writing.
@@ -204,6 +217,10 @@ pub trait VfsFile {
     fn sector_bytes(&self) -> u32;
     /// What may be relied on.
     fn characteristics(&self) -> DeviceCharacteristics;
+    /// What a write transaction found, for its journal.
+    fn originals(&self) -> Option<Arc<dyn Originals>> {
+        None
+    }
 }
 
 /// A file system.
