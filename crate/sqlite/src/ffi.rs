@@ -83,13 +83,12 @@ pub fn register(name: &CStr, vfs: &'static dyn Vfs) -> Outcome<()> {
     accept(unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(raw)), 0) })
 }
 
-/// What SQLite for wasm calls in place of `sqlite3_os_init` (.cargo/config.toml renames it): the default file system there gives time, sleep
-/// and randomness, and has no files. The one that `sqlite-wasm-rs` brings keeps files in memory, which we do too, and would weigh 7 KB.
+/// What SQLite for wasm calls in place of `sqlite3_os_init` (.cargo/config.toml renames it): the default file system there gives time and
+/// randomness, and has no files. The one that `sqlite-wasm-rs` brings keeps files in memory, which we do too, and would weigh 7 KB.
 #[cfg(target_family = "wasm")]
 mod host {
     use std::ffi::{c_char, c_int};
     use std::ptr::null_mut;
-    use std::time::Duration;
 
     use rusqlite::ffi;
     use sqlite_wasm_rs::WasmOsCallback;
@@ -171,8 +170,8 @@ mod host {
         c_int::try_from(WasmOsCallback.random(out)).unwrap_or(0)
     }
 
+    /// A page without headers for it has nothing that a thread could sleep on, and nobody else would run meanwhile.
     unsafe extern "C" fn x_sleep(_vfs: *mut ffi::sqlite3_vfs, microseconds: c_int) -> c_int {
-        WasmOsCallback.sleep(Duration::from_micros(u64::try_from(microseconds).unwrap_or(0)));
         microseconds
     }
 
