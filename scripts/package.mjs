@@ -93,7 +93,7 @@ async function beside(esbuild, terser, name, format) {
   await esbuild({ ...bundled, entryPoints: [`js/src/${name}.ts`], outfile: `dist/${name}.js`, format, plugins: [glue], mangleProps: inside })
   const file = at('dist', `${name}.js`)
   const sourceMap = { content: fs.readFileSync(`${file}.map`, 'utf8'), includeSources: true, url: `${name}.js.map` }
-  const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false }, sourceMap })
+  const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false, comparisons: false, conditionals: false }, sourceMap })
   const text = leftAlone(code)
   fs.writeFileSync(file, text)
   fs.writeFileSync(`${file}.map`, map)

@@ -57,7 +57,7 @@ export function refusal({ version, backend, create }: Hello, ours: { readonly ve
   if (version !== ours.version) {
     return { code: 'locked_elsewhere', message: `another tab has ${name} open with version ${ours.version} of Coffer, this one has ${version}; reload the older tab` }
   }
-  if (create === 'new') return { code: 'exists', message: `there is a database ${name} already; open it without create: 'new', or choose another name` }
+  if (create === 'new') return { code: 'exists', message: `there is a database ${name} already; open it without create: 'new'` }
   if (backend !== 'auto' && backend !== ours.place) {
     return { code: 'locked_elsewhere', message: `another tab has ${name} open in ${ours.place}; close it there, or open it without backend: '${backend}'` }
   }

@@ -32,7 +32,7 @@ export function opened(name: string, create: boolean): Promise<IDBDatabase | und
     request.onsuccess = (): void => resolve(request.result)
     request.onerror = (): void => {
       if (missing) resolve(undefined)
-      else if (errorName(request.error) === 'VersionError') reject(new CofferError('unsupported_format', 'the database was written by a newer version of Coffer; use that version', { cause: request.error }))
+      else if (errorName(request.error) === 'VersionError') reject(new CofferError('unsupported_format', 'the database was written by a newer version of Coffer', { cause: request.error }))
       else reject(request.error ?? new Error('IndexedDB did not open'))
     }
   })

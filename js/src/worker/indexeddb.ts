@@ -337,7 +337,7 @@ export class IndexedDirectory implements Directory, Watcher {
 const isFull = (error: unknown): boolean => errorName(error) === 'QuotaExceededError'
 
 function failed(cause: unknown): CofferError {
-  if (isFull(cause)) return new CofferError('quota', 'there is no room left for this site; free some, then try again', { cause })
+  if (isFull(cause)) return new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
   return new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
 }
 

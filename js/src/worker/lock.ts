@@ -26,5 +26,5 @@ export async function takeLock(name: string, waitMs: number): Promise<() => void
 
 /** Without locks (an insecure page) two tabs could write over each other, and nothing would tell. */
 export function requireLocks(): void {
-  if (!('locks' in navigator)) throw new CofferError('unsupported', 'storage needs a secure page: serve it over https, or from localhost while developing')
+  if (!('locks' in navigator)) throw new CofferError('unsupported', 'storage needs a secure page: serve it over https, or from localhost')
 }

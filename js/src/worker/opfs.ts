@@ -190,7 +190,7 @@ function isHeld(error: unknown): boolean {
 /** Ends an attempt to make a file for which there is no room. */
 function full(cause: unknown): never {
   if (errorName(cause) !== 'QuotaExceededError') throw cause
-  throw new CofferError('quota', 'there is no room left for this site; free some, then try again', { cause })
+  throw new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
 }
 
 function heldElsewhere(name: string, cause: unknown): CofferError {

@@ -41,7 +41,7 @@ async function anywhere(name: string, create: boolean): Promise<Directory | unde
 }
 
 async function inOpfs(name: string, create: boolean): Promise<Directory | undefined> {
-  if (!(await canUseOpfs())) throw new CofferError('unsupported', "this browser or window has no OPFS with synchronous handles; open with backend: 'indexeddb' or 'auto'")
+  if (!(await canUseOpfs())) throw new CofferError('unsupported', "this browser or window has no OPFS with synchronous handles; use 'indexeddb' or 'auto'")
   return OpfsDirectory.find(name, create)
 }
 
@@ -83,7 +83,7 @@ async function probe(): Promise<boolean> {
 }
 
 function unusable(what: string, cause: unknown): CofferError {
-  return new CofferError('unsupported', `this window cannot use ${what} (${String(cause)}); leave private browsing, or allow site data`, { cause })
+  return new CofferError('unsupported', `this window cannot use ${what} (${String(cause)}); allow site data`, { cause })
 }
 
 /** The bytes of a database's root, read without its lock, and where it is; undefined if it is not there. */

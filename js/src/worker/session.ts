@@ -269,7 +269,7 @@ export class Session {
     const committed = this.#engine.find(client.caller.id, request.id)
     if (committed !== undefined) this.#outbox.hold(client, { id: request.id, committed })
     else if (request.again === 'ask' || (request.kind === 'end' && !client.transactions.has(request.transaction ?? 0))) {
-      client.say({ id: request.id, ok: false, failure: { code: 'worker_lost', message: 'the worker that had this in hand was lost; nothing was committed', detail: { committed: false } } })
+      client.say({ id: request.id, ok: false, failure: { code: 'worker_lost', message: 'the worker that had this in hand was lost, nothing was committed', detail: { committed: false } } })
     } else return true
     return false
   }

@@ -323,7 +323,7 @@ export class Tab {
 
   #sayAgain(): void {
     if (this.#entering !== undefined && ++this.#hellos >= hellosMax) {
-      this.#failure = { code: 'locked_elsewhere', message: `${this.#opening.name} is in use by another tab or worker that does not answer; close or reload it and try again` }
+      this.#failure = { code: 'locked_elsewhere', message: `${this.#opening.name} is in use by another tab or worker that does not answer; close or reload it` }
       return this.#happen({ is: 'late' })
     }
     this.#hello()

@@ -235,10 +235,10 @@ async function imported(module: string): Promise<SqlFunction> {
   try {
     found = (await import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ module) as { default?: unknown }).default
   } catch (cause) {
-    const why = `the function's module cannot be loaded (${String(cause)}); the script-src of the worker's policy must have blob: for a function, or its origin`
+    const why = `the function's module cannot be loaded (${String(cause)}); the worker's script-src must have blob:, or its origin`
     throw new CofferError('denied', why, { cause })
   }
-  if (typeof found !== 'function') throw new CofferError('unsupported', 'the module of a SQL function exports it as its default')
+  if (typeof found !== 'function') throw new CofferError('unsupported', 'the module exports it as its default')
   return found as SqlFunction
 }
 
