@@ -185,5 +185,6 @@ export function shortened(module, glue) {
     .replaceAll(/\bwasm\.(\w+)/g, (whole, name) => replaced(name, (to) => `wasm.${to}`) ?? whole)
   const missed = [...short.keys()].filter((name) => !found.has(name))
   if (missed.length > 0) throw new Error(`the glue has no place for ${missed.join(', ')}: wasm-bindgen writes it in another form now`)
-  return { module: renamed, glue: text }
+  // What the module asks for has short names now; wasm-opt found that the rest is asked for by nobody.
+  return { module: renamed, glue: text.replaceAll(/^ {8}__wb\w+: function\([^]*?\n {8}\}.*\n/gm, '') }
 }

@@ -9,4 +9,9 @@ export const unreached = [
   { names: /^ZSTD_(transferSequences_wBlockDelim|copyBlockSequences)$/, because: 'nobody produces or collects sequences from outside' },
   { names: /^ZSTD_BtFindBestMatch/, because: 'the strategy that searches a binary tree is not compiled in (.cargo/config.toml)' },
   { names: /^ZSTD_dedicatedDictSearch_lazy_(loadDictionary|search)$/, because: 'a dictionary is made ready without its own search tables unless asked for' },
+  {
+    names: /^<rsqlite_vfs(\[\w+\])?::memvfs.* as rsqlite_vfs(\[\w+\])?::SQLite(Vfs|IoMethods).*>::x(Open|Delete|Access|FullPathname|Read|Write|Truncate)/,
+    because: 'the file system in memory is never registered: what would do it has another name (.cargo/config.toml)',
+  },
+  { names: /^<sqlite_wasm_rs.*WasmOsCallback as rsqlite_vfs.*OsCallback>::sleep$/, because: 'what we register in its place does not sleep' },
 ]

@@ -47,6 +47,11 @@ test('a module and its glue agree on their short names', () => {
   assert.equal(new WebAssembly.Instance(module, { glue: { [imported]: () => 7 } }).exports[exported](), 7)
 })
 
+test('glue that the module does not ask for is left out', () => {
+  const unasked = '        __wbg_eight_0123456789abcdef: function() { return handleError(function () {\n            return 8;\n        }, arguments); },\n        __wbg_nine_0123456789abcdef: function() {\n            return 9;\n        },\n'
+  assert.equal(shortened(importing(), unasked + glue).glue, shortened(importing(), glue).glue)
+})
+
 test('glue that does not name what the module does is refused', () => {
   assert.throws(() => shortened(importing(), glue.replace('chest_open', 'chest_opens')), /no place for chest_open/)
 })
