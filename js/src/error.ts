@@ -43,10 +43,10 @@ export function encodeError(error: unknown): Failure {
     const known = Object.entries({ resultCode, sql, offset, detail }).filter(([, value]) => value !== undefined)
     return { code, message, ...Object.fromEntries(known) }
   }
-  if (!(error instanceof Error)) return { code: 'worker_lost', message: String(error) }
   // A trap says no more than `unreachable`; which function it was in is in its stack, by number.
-  const places = error.stack?.match(/wasm-function\[\d+\]/g)?.slice(0, 4) ?? []
-  return { code: 'worker_lost', message: `${error.name}: ${error.message} ${places.join(' ')}`.trimEnd() }
+  const stack = error instanceof Error ? error.stack : undefined
+  const places = stack?.match(/wasm-function\[\d+\]/g)?.slice(0, 4) ?? []
+  return { code: 'worker_lost', message: [error, ...places].join(' ') }
 }
 
 function isFailure(error: unknown): error is Failure {
