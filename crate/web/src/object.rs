@@ -17,7 +17,7 @@ impl Plain {
 
     /// With this in it too.
     pub fn with(self, name: &str, value: impl Into<JsValue>) -> Self {
-        self.put(name, value.into());
+        self.put(name, &value.into());
         self
     }
 
@@ -40,8 +40,8 @@ impl Plain {
         self.with(name, Uint8Array::from(bytes))
     }
 
-    fn put(&self, name: &str, value: JsValue) {
-        Reflect::set(&self.0, &JsValue::from_str(name), &value).expect("an object of ours takes every property");
+    fn put(&self, name: &str, value: &JsValue) {
+        Reflect::set(&self.0, &JsValue::from_str(name), value).expect("an object of ours takes every property");
     }
 }
 
@@ -74,7 +74,8 @@ impl Given<'_> {
     pub fn count(&self, name: &str) -> Result<Option<u32>> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what does not fit is refused")]
         self.get(name, |value| {
-            value.as_f64().filter(|number| f64::from(*number as u32) == *number).map(|number| number as u32)
+            let fits = |number: &f64| (0.0..=f64::from(u32::MAX)).contains(number) && number.fract() == 0.0;
+            value.as_f64().filter(fits).map(|number| number as u32)
         })
     }
 }
