@@ -321,6 +321,12 @@ impl Ground {
         Database::open(self.0.path().join(name), options).unwrap()
     }
 
+    /// What a connection opened anew sees of it.
+    fn reopened(&self, theirs: Connection, name: &str) -> Connection {
+        drop(theirs);
+        Connection::open(self.their_path(name)).unwrap()
+    }
+
     fn their_path(&self, name: &str) -> String {
         self.0.path().join(format!("{name}.sqlite")).display().to_string()
     }
@@ -347,8 +353,22 @@ impl Ground {
         Database::on_storage(&name, storage, Box::new(coffer_sqlite::SystemEntropy), options).unwrap()
     }
 
-    fn their_path(&self, name: &str) -> String {
-        format!("{name}-{}.sqlite", self.number)
+    /// What a connection opened anew sees of it.
+    #[expect(clippy::unused_self, reason = "where there are files, they are the ground's")]
+    fn reopened(&self, theirs: Connection, _name: &str) -> Connection {
+        let mut next = Connection::open_in_memory().unwrap();
+        let page_size: i64 = theirs.query_row("pragma page_size", [], |row| row.get(0)).unwrap();
+        next.execute_batch(&format!("pragma page_size = {page_size}")).unwrap();
+        let copy = rusqlite::backup::Backup::new(&theirs, &mut next).unwrap();
+        assert_eq!(copy.step(-1).unwrap(), rusqlite::backup::StepResult::Done);
+        drop(copy);
+        next
+    }
+
+    /// SQLite for wasm has no file system here but ours.
+    #[expect(clippy::unused_self, reason = "where there are files, they are the ground's")]
+    fn their_path(&self, _name: &str) -> String {
+        ":memory:".to_owned()
     }
 }
 
@@ -377,13 +397,12 @@ fn differ(seed: u64, steps: u32) {
             assert!(contents(&ours) == contents(&theirs), "{}", tell(&history, "the contents differ"));
         }
         if step % 250 == 249 && theirs.is_autocommit() {
-            // Both sides are opened anew: what was committed is what is there.
+            // Opened anew: what was committed is what is there.
             drop(ours);
             database.close().unwrap();
             database = ground.ours("coffer", options(seed, page_bytes));
             ours = database.connect().unwrap();
-            drop(theirs);
-            theirs = Connection::open(ground.their_path("plain")).unwrap();
+            theirs = ground.reopened(theirs, "plain");
             assert!(contents(&ours) == contents(&theirs), "{}", tell(&history, "the contents differ after reopening"));
         }
     }
