@@ -354,7 +354,7 @@ impl Ground {
     }
 
     /// What a connection opened anew sees of it.
-    #[expect(clippy::unused_self, reason = "where there are files, they are the ground's")]
+    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "where there are files, it is closed first")]
     fn reopened(&self, theirs: Connection, _name: &str) -> Connection {
         let mut next = Connection::open_in_memory().unwrap();
         let page_size: i64 = theirs.query_row("pragma page_size", [], |row| row.get(0)).unwrap();
