@@ -98,6 +98,11 @@ impl JournalFile {
         Self { originals, records: Vec::new(), head: Vec::new(), rest, number: None, held_bytes: 0, len: 0 }
     }
 
+    fn count_held(&mut self) {
+        let held = |record: &Record| if let Content::Held(page) = &record.content { page.len() } else { 0 };
+        self.held_bytes = self.records.iter().map(held).sum();
+    }
+
     fn records_end(&self) -> u64 {
         self.records.last().map_or(0, Record::end)
     }
@@ -133,6 +138,7 @@ impl JournalFile {
         let from = self.records.partition_point(|record| record.end() <= offset);
         let until = self.records.partition_point(|record| record.start < end);
         let touched: Vec<Record> = self.records.drain(from..until.max(from)).collect();
+        self.count_held();
         for record in touched {
             let mut page = vec![0; record.page_bytes as usize];
             self.read_page(&record, 0, &mut page)?;
@@ -202,10 +208,7 @@ impl VfsFile for JournalFile {
         let end = offset + there as u64;
         let first = self.records.partition_point(|record| record.end() <= offset);
         let touched = self.records[first..].iter().take_while(|record| record.start < end);
-        let mut inside_one = false;
-        for record in touched.clone() {
-            inside_one |= record.start <= offset && end <= record.end();
-        }
+        let inside_one = touched.clone().any(|record| record.start <= offset && end <= record.end());
         if !inside_one {
             self.rest.read(ours, offset)?;
             if let Some((part, inside)) = overlap(ours, offset, 0, self.head.len()) {
@@ -231,7 +234,6 @@ impl VfsFile for JournalFile {
         if offset == 0 {
             // A journal begins. Where SQLite keeps the file, what is in it is of a transaction that is over.
             self.truncate(0)?;
-            self.held_bytes = 0;
         }
         if !self.note(data, offset) && !self.note_checksum(data, offset) {
             self.keep_number()?;
@@ -248,6 +250,7 @@ impl VfsFile for JournalFile {
     fn truncate(&mut self, len: u64) -> Outcome<()> {
         self.keep_number()?;
         self.records.truncate(self.records.partition_point(|record| record.start < len));
+        self.count_held();
         if self.records_end() > len {
             self.give_up(len, len + 1)?;
         }

@@ -1,4 +1,4 @@
-//! A file that only its handle sees: journals, temporary tables, sorters.
+//! A file that only its handle sees: temporary tables, sorters, statement journals, and what a journal ([`crate::journal`]) has to keep.
 //!
 //! It lives in memory; when all such files of a process together pass the budget, the least recently used parts go to a
 //! scratch file. Nothing there is readable: each scratch file has a random key that exists only in this handle, so the

@@ -110,7 +110,7 @@ impl DeviceCharacteristics {
     /// - `POWERSAFE_OVERWRITE`: a lost write never damages its neighbours, for nothing is overwritten in place.
     /// - `UNDELETABLE_WHEN_OPEN`: a database is found by its registered name, and its files stay while it is open.
     ///
-    /// `BATCH_ATOMIC` is true as well but not claimed: SQLite would ask for it only with a journal that is not in memory.
+    /// `BATCH_ATOMIC` is true as well but not claimed: it spares a journal that is on the disk, and ours is not.
     pub const STORE: Self = Self(
         ffi::SQLITE_IOCAP_SAFE_APPEND
             | ffi::SQLITE_IOCAP_SEQUENTIAL
