@@ -1,4 +1,5 @@
-//! SQLite's C interface to a file system, turned into calls of [`crate::vfs`]; virtual tables of one row; and a mapped file.
+//! SQLite's C interface to a file system, turned into calls of [`crate::vfs`]; virtual tables of one row; a mapped file; and the default file
+//! system of SQLite for wasm.
 //!
 //! The only file of the project with `unsafe`. It decides nothing: each function checks pointers, converts, calls, and maps
 //! the answer. It knows neither the store nor the dialect. Nothing unwinds into C: a panic becomes `SQLITE_INTERNAL`.
@@ -47,6 +48,35 @@ struct Registered {
 /// The longest name of a file, with its terminating zero.
 const NAME_BYTES_MAX: c_int = 4096;
 
+/// 1970-01-01 as a Julian day number, in milliseconds.
+const EPOCH_MS: i64 = 210_866_760_000_000;
+
+/// A file system that can do nothing yet.
+const BARE: ffi::sqlite3_vfs = ffi::sqlite3_vfs {
+    iVersion: 2,
+    szOsFile: 0,
+    mxPathname: NAME_BYTES_MAX,
+    pNext: null_mut(),
+    zName: null(),
+    pAppData: null_mut(),
+    xOpen: None,
+    xDelete: None,
+    xAccess: None,
+    xFullPathname: None,
+    xDlOpen: None,
+    xDlError: None,
+    xDlSym: None,
+    xDlClose: None,
+    xRandomness: None,
+    xSleep: None,
+    xCurrentTime: None,
+    xGetLastError: None,
+    xCurrentTimeInt64: None,
+    xSetSystemCall: None,
+    xGetSystemCall: None,
+    xNextSystemCall: None,
+};
+
 /// Registers a file system under a name, not as the default. It stays for the life of the process.
 pub fn register(name: &CStr, vfs: &'static dyn Vfs) -> Outcome<()> {
     // SAFETY: a null name asks for the default file system; this also initialises SQLite, and may be called at any time.
@@ -56,28 +86,19 @@ pub fn register(name: &CStr, vfs: &'static dyn Vfs) -> Outcome<()> {
     }
     let registered = Box::into_raw(Box::new(Registered { vfs, base }));
     let raw = ffi::sqlite3_vfs {
-        iVersion: 2,
         szOsFile: c_int::try_from(size_of::<RawFile>()).expect("a file handle is small"),
-        mxPathname: NAME_BYTES_MAX,
-        pNext: null_mut(),
         zName: CString::from(name).into_raw(),
         pAppData: registered.cast(),
         xOpen: Some(x_open),
         xDelete: Some(x_delete),
         xAccess: Some(x_access),
         xFullPathname: Some(x_full_pathname),
-        xDlOpen: None,
-        xDlError: None,
-        xDlSym: None,
-        xDlClose: None,
         xRandomness: Some(x_randomness),
         xSleep: Some(x_sleep),
         xCurrentTime: Some(x_current_time),
         xGetLastError: Some(x_get_last_error),
         xCurrentTimeInt64: Some(x_current_time_int64),
-        xSetSystemCall: None,
-        xGetSystemCall: None,
-        xNextSystemCall: None,
+        ..BARE
     };
     // SAFETY: SQLite keeps the pointer; the box is leaked on purpose and so lives as long as the process.
     accept(unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(raw)), 0) })
@@ -88,41 +109,29 @@ pub fn register(name: &CStr, vfs: &'static dyn Vfs) -> Outcome<()> {
 #[cfg(target_family = "wasm")]
 mod host {
     use std::ffi::{c_char, c_int};
-    use std::ptr::null_mut;
 
     use rusqlite::ffi;
     use sqlite_wasm_rs::WasmOsCallback;
     use sqlite_wasm_rs::vfs::OsCallback;
 
-    /// 1970-01-01 as a Julian day number, in milliseconds.
-    const EPOCH_MS: i64 = 210_866_760_000_000;
+    use super::EPOCH_MS;
+
     const DAY_MS: f64 = 86_400_000.0;
 
     #[unsafe(no_mangle)]
     extern "C" fn coffer_os_init() -> c_int {
         let raw = ffi::sqlite3_vfs {
-            iVersion: 2,
             szOsFile: c_int::try_from(size_of::<ffi::sqlite3_file>()).expect("a file handle is small"),
-            mxPathname: super::NAME_BYTES_MAX,
-            pNext: null_mut(),
             zName: c"host".as_ptr(),
-            pAppData: null_mut(),
             xOpen: Some(x_open),
             xDelete: Some(x_delete),
             xAccess: Some(x_access),
             xFullPathname: Some(x_full_pathname),
-            xDlOpen: None,
-            xDlError: None,
-            xDlSym: None,
-            xDlClose: None,
             xRandomness: Some(x_randomness),
             xSleep: Some(x_sleep),
             xCurrentTime: Some(x_current_time),
-            xGetLastError: None,
             xCurrentTimeInt64: Some(x_current_time_int64),
-            xSetSystemCall: None,
-            xGetSystemCall: None,
-            xNextSystemCall: None,
+            ..super::BARE
         };
         // SAFETY: SQLite keeps the pointer; the box is leaked on purpose and so lives as long as the module.
         unsafe { ffi::sqlite3_vfs_register(Box::into_raw(Box::new(raw)), 1) }
@@ -211,8 +220,6 @@ pub fn owes_rows(connection: &rusqlite::Connection) -> bool {
 
 /// Milliseconds since 1970, by the clock of SQLite's default file system, which exists on every target.
 pub fn now_ms() -> u64 {
-    /// The Julian day number of 1970-01-01, in milliseconds.
-    const EPOCH_MS: i64 = 210_866_760_000_000;
     // SAFETY: a null name asks for the default file system, which lives as long as the process.
     let base = unsafe { ffi::sqlite3_vfs_find(null()) };
     if base.is_null() {
