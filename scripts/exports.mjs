@@ -3,17 +3,10 @@
 // rustc exports every `#[no_mangle]` function of every crate; C code calls some of them (allocators, shims) and JavaScript none. And
 // wasm-bindgen's names have hashes in them that no compressor makes smaller, once in the module and once in its glue.
 
+import { number } from './instructions.mjs'
+
 const [CUSTOM, IMPORTS, EXPORTS, CODE, FUNCTION] = [0, 2, 7, 10, 0]
 const FUNCTION_NAMES = 1
-
-function number(bytes, at) {
-  let value = 0
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++]
-    value += (byte & 0x7f) * 2 ** shift
-    if (byte < 0x80) return [value, at]
-  }
-}
 
 function encoded(value) {
   const bytes = []
@@ -117,7 +110,7 @@ const TRAP = Buffer.from([0, 0x00, 0x0b])
 
 /** The same module with functions of these names that trap. Names of which there is no function are an error. @param {Uint8Array} module @param {RegExp[]} patterns */
 export function withTraps(module, patterns) {
-  const { imported, bodies } = functions(module)
+  const { imported } = functions(module)
   const names = functionNames(module)
   const traps = new Set()
   for (const pattern of patterns) {
@@ -125,8 +118,13 @@ export function withTraps(module, patterns) {
     if (found.length === 0) throw new Error(`no function is called ${String(pattern)}; is it inlined, or gone?`)
     for (const [index] of found) traps.add(index - imported)
   }
-  const made = bodies.map((body, index) => (traps.has(index) ? TRAP : body))
-  const code = [Buffer.from(encoded(made.length)), ...made.flatMap((body) => [Buffer.from(encoded(body.length)), body])]
+  return withBodies(module, (body, index) => (traps.has(index) ? TRAP : body))
+}
+
+/** The same module with each function as `make` makes it anew of its body and place. @param {Uint8Array} module @param {(body: Uint8Array, index: number) => Uint8Array} make */
+export function withBodies(module, make) {
+  const bodies = functions(module).bodies.map(make)
+  const code = [Buffer.from(encoded(bodies.length)), ...bodies.flatMap((body) => [Buffer.from(encoded(body.length)), body])]
   return withSections(module, { [CODE]: () => Buffer.concat(code) })
 }
 
