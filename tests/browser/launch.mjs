@@ -32,6 +32,9 @@ export const placesOf = (engine) => known[engine].places
 /** Whether an engine has synchronous file handles: OPFS as a place, and what is measured or read through it. */
 export const hasSyncHandles = (engine) => placesOf(engine).includes('opfs')
 
+/** Whether a page gets handles of files from OPFS, which sessions of WebKit's driver refuse, since they are like private windows. */
+export const hasFileHandles = hasSyncHandles
+
 /**
  * Serves the repository, or what `start` does, for the tests of a file: from before the first to after the last, and not at all for none, since
  * nothing would end it. Its address is known when a test runs.

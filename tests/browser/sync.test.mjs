@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { engines, launch, served } from './launch.mjs'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
 const site = served()
 
@@ -75,7 +75,7 @@ for (const engine of engines) {
     await page.goto(`${site.address}tests/browser/pages/sync.html`)
     await page.waitForFunction(() => window.coffer !== undefined)
 
-    for (const backend of ['opfs', 'indexeddb', 'memory']) {
+    for (const backend of [...placesOf(engine), 'memory']) {
       await t.test(`in a worker, on ${backend}`, async () => {
         assert.deepEqual(await page.evaluate(`window.coffer.inWorker(${JSON.stringify(`(coffer) => (${whole})(coffer, '${backend}')`)})`), expected(backend))
       })
@@ -99,19 +99,19 @@ for (const engine of engines) {
     })
 
     await t.test('what a worker wrote is there for a page, one after the other', async () => {
-      const seen = await page.evaluate(async () => {
+      const seen = await page.evaluate(async (backend) => {
         const { inWorker, open } = window.coffer
         await inWorker(`async ({ openSync }) => {
-          self.db = await openSync('passed on', { backend: 'opfs' })
+          self.db = await openSync('passed on', { backend: '${backend}' })
           self.db.exec("create table if not exists t(x); insert into t values ('from a worker')")
         }`)
-        const waiting = open('passed on', { backend: 'opfs' })
+        const waiting = open('passed on', { backend })
         await inWorker('() => self.db.close()')
         const db = await waiting
         const { x } = await db.get('select x from t')
         await db.close()
         return x
-      })
+      }, placesOf(engine)[0])
       assert.equal(seen, 'from a worker')
     })
     assert.deepEqual(complaints, [])
