@@ -50,6 +50,39 @@ for (const engine of engines) {
         }, [name, backend])
         assert.deepEqual(seen, { row: { x: 'left behind' }, quick: true })
       })
+
+      await t.test(`${backend}: modules that are evaluated anew beside their old selves, as a hot reload does, find the database each time`, async () => {
+        await visit(page)
+        const seen = await page.evaluate(async (backend) => {
+          const name = `hot-${backend}`
+          const took = []
+          const seen = []
+          const old = []
+          let acknowledged = 0
+          for (let round = 0; round < 8; round += 1) {
+            const { open } = await import(`/dist/index.js?round=${round}`)
+            const start = performance.now()
+            const db = await open(name, { backend })
+            await db.exec('create table if not exists t(x)')
+            const { n } = await db.get('select count(*) as n from t')
+            took.push(performance.now() - start)
+            seen.push(n >= acknowledged)
+            await db.run('insert into t values (?)', [round])
+            acknowledged = n + 1
+            // Nobody closes it: it writes when it is replaced, and then it is forgotten.
+            db.run('insert into t values (?)', [round]).catch(() => undefined)
+            old.push(db)
+          }
+          // The first still leads. When it is gone, those that came after it are served by another.
+          const leaders = old.map(({ leader }) => leader)
+          await old[0].close()
+          const { n } = await old.at(-1).get('select count(*) as n from t')
+          const { integrity_check: check } = await old.at(-1).get('pragma integrity_check')
+          await Promise.all(old.map((db) => db.close()))
+          return { n, check, seen: seen.every(Boolean), leaders, quick: Math.max(...took) < 3500 }
+        }, backend)
+        assert.deepEqual(seen, { n: 16, check: 'ok', seen: true, leaders: ['self', ...Array(7).fill('other')], quick: true })
+      })
     }
   })
 
