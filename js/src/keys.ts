@@ -14,10 +14,10 @@ export function passphrase(words: string): Key {
   return { kind: 'passphrase', words }
 }
 
-/** 32 random bytes that are a key already. */
+/** 32 random bytes that are a key already. They are copied: whoever has them may wipe them at once. */
 export function rawKey(bytes: Uint8Array): Key {
   if (bytes.length !== keyBytes) throw new TypeError(`a key has ${keyBytes} bytes, and not ${bytes.length}`)
-  return { kind: 'raw', bytes }
+  return { kind: 'raw', bytes: own(bytes) }
 }
 
 /** A key that the caller wraps and unwraps: with hardware, a passkey, a server. The database stores the wrapped form, at most 512 bytes. */

@@ -26,7 +26,7 @@ export interface RunResult {
 /** Where the bytes of a database are kept. `auto` is OPFS where it works, else IndexedDB; `memory` is never chosen unasked. */
 export type Backend = 'auto' | 'opfs' | 'indexeddb' | 'memory'
 
-/** A key that is one by itself. */
+/** A key that is one by itself. What is written out in this form stays the caller's; `rawKey` makes one with bytes of its own. */
 export type PlainKey =
   | { readonly kind: 'passphrase'; readonly words: string }
   | { readonly kind: 'raw'; readonly bytes: Uint8Array }

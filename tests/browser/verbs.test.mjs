@@ -487,6 +487,48 @@ const cases = {
     gives: [42, 42],
   },
 
+  'whoever gives a key of bytes may wipe them at once': {
+    run: async ({ open, key, rawKey, destroy, sink, until }) => {
+      let worker
+      const wiped = async (byte, use) => {
+        const bytes = new Uint8Array(32).fill(byte)
+        const used = use(rawKey(bytes))
+        bytes.fill(0)
+        return used
+      }
+      // A worker that is lost is replaced, and the next one has to open the files.
+      const lose = async () => {
+        const before = worker
+        worker.terminate()
+        await until(() => worker !== before)
+      }
+      const seen = []
+      const db = await wiped(1, (key) => open('wiped', { key, worker: () => (worker = new Worker('/dist/worker.js')) }))
+      await db.exec('create table t(x); insert into t values (21)')
+      await lose()
+      seen.push((await db.get('select x from t')).x)
+      const target = sink()
+      await db.backup(target.stream)
+      await db.run('delete from t')
+      await db.restore(target.blob())
+      seen.push((await db.get('select x from t')).x)
+      await wiped(2, (next) => db.keys.change(key(1), next))
+      await lose()
+      seen.push((await db.get('select x from t')).x)
+      await db.decrypt()
+      await wiped(3, (key) => db.encrypt(key))
+      await lose()
+      seen.push((await db.get('select x from t')).x)
+      await db.close()
+      const again = await open('wiped', { key: key(3) })
+      seen.push((await again.get('select x from t')).x)
+      await again.close()
+      await destroy('wiped')
+      return seen
+    },
+    gives: [21, 21, 21, 21, 21],
+  },
+
   'every mistake is named, and says what to do': {
     run: async ({ open, inspect, restore, destroy, outcome, rawKey, passphrase, sink }) => {
       const misuse = (work) => {
