@@ -285,7 +285,8 @@ impl Device for OpenFile {
             Ok(written) => {
                 self.measure();
                 let error = DeviceError::new(DeviceOp::Write, &self.file.name, offset, DeviceErrorKind::NoSpace);
-                Err(error.with_detail(format!("{written} of {} bytes were taken", data.len())))
+                // Not as the floating point it is: nothing else needs the library's 3 KB that write one.
+                Err(error.with_detail(format!("{} of {} bytes were taken", to_bytes(written), data.len())))
             }
             Err(thrown) => {
                 self.measure();

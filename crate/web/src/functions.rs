@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
+use std::{error, fmt};
 
 use coffer_sqlite::rusqlite::functions::{Context, FunctionFlags};
 use coffer_sqlite::rusqlite::types::{Value, ValueRef};
@@ -86,8 +87,20 @@ fn call(index: usize, context: &Context<'_>) -> rusqlite::Result<Value> {
         .ok_or_else(|| complaint("a SQL function gives null, a number, bigint, string, boolean or Uint8Array"))
 }
 
+/// What the call of a function complains of. The library's error of a text would bring tables of which letters can be printed.
+#[derive(Debug)]
+struct Complaint(String);
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl error::Error for Complaint {}
+
 fn complaint(message: &str) -> rusqlite::Error {
-    rusqlite::Error::UserFunctionError(message.into())
+    rusqlite::Error::UserFunctionError(Box::new(Complaint(message.to_owned())))
 }
 
 fn to_js(value: ValueRef<'_>) -> JsValue {
