@@ -240,19 +240,24 @@ impl ChainHasher {
     }
 }
 
-/// Requests that were committed, newest last, bounded.
+/// Requests that were committed, bounded.
 ///
-/// A request's first half says whose it is. The bound is shared fairly: it is the caller with the most requests whose oldest is
-/// forgotten, so that one who writes without end does not push out what another still waits to hear of.
+/// A request's first half says whose it is. The newest are remembered whoever made them, since those may not know of them yet. The
+/// others share the rest of the bound fairly: it is the caller with the most of these whose oldest is forgotten, so that one who
+/// writes without end does not push out what another still waits to hear of.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     by_id: SortedMap<RequestId, CommitId>,
-    order: VecDeque<RequestId>,
+    /// The newest, in their order.
+    recent: VecDeque<RequestId>,
+    /// Those before them, in their order, and how many of them each caller has.
+    aged: VecDeque<RequestId>,
     counts: SortedMap<[u8; CALLER_BYTES], usize>,
 }
 
-/// How many requests are remembered across checkpoints.
+/// How many requests are remembered across checkpoints, and how many of them whoever made them.
 pub(crate) const REQUESTS_MAX: usize = 1024;
+const RECENT_MAX: usize = REQUESTS_MAX / 2;
 
 /// How much of a request names its caller.
 const CALLER_BYTES: usize = 8;
@@ -276,17 +281,36 @@ impl Requests {
         if request == RequestId::NONE {
             return;
         }
-        if self.by_id.insert(request, commit).is_none() {
-            match self.counts.get_mut(&caller(request)) {
-                Some(count) => *count += 1,
-                None => drop(self.counts.insert(caller(request), 1)),
+        if self.by_id.insert(request, commit).is_some() {
+            if self.recent.back() == Some(&request) {
+                return;
             }
-            self.order.push_back(request);
-        } else if self.order.back() != Some(&request) {
-            self.order.retain(|earlier| *earlier != request);
-            self.order.push_back(request);
+            self.take(request);
         }
-        if self.order.len() > REQUESTS_MAX {
+        self.recent.push_back(request);
+        if self.recent.len() > RECENT_MAX {
+            self.age_one();
+        }
+    }
+
+    /// Takes a request that is remembered out of its place.
+    fn take(&mut self, request: RequestId) {
+        self.recent.retain(|earlier| *earlier != request);
+        if let Some(place) = self.aged.iter().position(|earlier| *earlier == request) {
+            self.aged.remove(place);
+            self.uncount(request);
+        }
+    }
+
+    /// The oldest of the newest is one of the others from now on.
+    fn age_one(&mut self) {
+        let Some(request) = self.recent.pop_front() else { return };
+        self.aged.push_back(request);
+        match self.counts.get_mut(&caller(request)) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(caller(request), 1)),
+        }
+        if self.aged.len() > REQUESTS_MAX - RECENT_MAX {
             self.forget_one();
         }
     }
@@ -294,10 +318,14 @@ impl Requests {
     fn forget_one(&mut self) {
         let most = self.counts.values().max().copied().unwrap_or_default();
         let of_most = |request: &RequestId| self.counts.get(&caller(*request)) == Some(&most);
-        let Some(request) = self.order.iter().position(of_most).and_then(|place| self.order.remove(place)) else {
+        let Some(request) = self.aged.iter().position(of_most).and_then(|place| self.aged.remove(place)) else {
             return;
         };
         self.by_id.remove(&request);
+        self.uncount(request);
+    }
+
+    fn uncount(&mut self, request: RequestId) {
         match self.counts.get_mut(&caller(request)) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(self.counts.remove(&caller(request))),

@@ -11,7 +11,7 @@ import type { Client } from './client.js'
 /** While more is asked than one slice does, what was committed waits this long for what follows, and one flush does for all of it. */
 const gatherMs = 50
 
-/** I2: half of what the store remembers. */
+/** I2: the newest half of what the store remembers, which it does whoever asked. */
 const heldMax = 512
 
 /** What makes commits durable. */

@@ -249,6 +249,42 @@ fn a_request_outlasts_any_number_of_commits_of_others() {
 }
 
 #[test]
+fn the_newest_requests_are_known_however_many_callers_came_before() {
+    // Each visit of a page is a caller of its own, and none says that it will not come back. With fifty visits behind it, a tab
+    // whose leader died ran again what was committed: of its requests no more were known than a fiftieth of all.
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), None);
+    let request = |caller: u8, number: u32| {
+        let mut id = [caller; 16];
+        id[12..].copy_from_slice(&number.to_be_bytes());
+        RequestId(id)
+    };
+    let commit = |store: &mut Store<MemStorage>, request| {
+        let mut txn = store.begin();
+        txn.write(page(1), &content(store.page_size(), 1, 1)).unwrap();
+        store.commit(txn, Commit { request, ..Commit::default() }).unwrap()
+    };
+    for caller in 1..=60 {
+        for number in 0..100 {
+            commit(&mut store, request(caller, number));
+        }
+        if caller % 16 == 0 {
+            store.checkpoint(&Inline, 1).unwrap();
+        }
+    }
+    // As many as may wait to be told, of two who take turns.
+    let made: Vec<_> = (0..512).map(|number| commit(&mut store, request(100 + (number % 2) as u8, number))).collect();
+    for _ in 0..3 {
+        let known: Vec<_> =
+            (0..512).filter_map(|number| store.find_request(request(100 + (number % 2) as u8, number))).collect();
+        assert_eq!(known, made);
+        store.checkpoint(&Inline, 1).unwrap();
+        drop(store);
+        store = open(&storage, small(), None);
+    }
+}
+
+#[test]
 fn a_request_of_several_commits_is_known_by_the_last() {
     let storage = MemStorage::new();
     let mut store = create(&storage, small(), None);
