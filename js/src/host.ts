@@ -3,6 +3,7 @@
 import { about, initSync, onPanic, onProgress } from '../wasm/coffer_web.js'
 import type { Opening } from './protocol.js'
 import type { About } from './types.js'
+import type { Root } from './verbs.js'
 import { interrupted } from './worker/cancel.js'
 import { Helper } from './worker/helper.js'
 import { Keeper } from './worker/keeper.js'
@@ -32,6 +33,7 @@ export interface OpenDatabase {
   readonly engine: Engine
   readonly place: string
   readonly manifest: () => Uint8Array
+  readonly root: () => Root
 }
 
 /** Opens a database whose lock is held; `free` is called when its files are closed. `report` hears of failures in the background. */
@@ -59,5 +61,5 @@ export async function openDatabase(opening: Opening, report: (error: unknown) =>
       return keeper.close()
     },
   }
-  return { engine, place: keeper.directory.place, manifest: () => keeper.manifest() }
+  return { engine, place: keeper.directory.place, manifest: () => keeper.manifest(), root: () => keeper.root() }
 }

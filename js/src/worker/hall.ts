@@ -5,6 +5,7 @@
 // I2  A client holds its own lock for as long as it is there, so that a leader learns of its end however it comes.
 
 import type { ClientId, Failure, FromWorker, ToWorker } from '../protocol.js'
+import type { Root } from '../verbs.js'
 
 /** What a client says of itself when it comes. */
 export interface Hello {
@@ -27,9 +28,16 @@ export type Said =
   | { readonly rising: true }
   | { readonly hello: Hello }
 
+/** What a client learns of the database that it is let in to. */
+export interface Welcome {
+  readonly found: bigint
+  readonly manifest: Uint8Array
+  readonly root: Root
+}
+
 /** Said on a client's line, by the leader. */
 export type Down =
-  | { readonly link: string; readonly leader: string; readonly welcome: { readonly found: bigint; readonly manifest: Uint8Array } }
+  | { readonly link: string; readonly leader: string; readonly welcome: Welcome }
   | { readonly link: string; readonly leader: string; readonly refused: Failure }
   | { readonly link: string; readonly down: FromWorker }
 

@@ -213,16 +213,27 @@ function notFound(name: string): CofferError {
   return new CofferError('not_found', `there is no database ${name}; open it without create: 'never' and readonly to make it`)
 }
 
-/** Opens the engine with whatever of the key WebCrypto can prepare for it. */
-async function opened(opening: Opening, files: OpenFiles): Promise<Database> {
-  const { key } = opening
-  if (key?.kind !== 'passphrase') return repeated(() => engine(opening, files), () => files.openWanted())
+/** Opens the engine. */
+function opened(opening: Opening, files: OpenFiles): Promise<Database> {
+  return withKey(opening, () => inspect(files.engine, undefined) as Root, (secret) => repeated(() => engine(opening, files, secret), () => files.openWanted()))
+}
+
+/** A key as the engine takes it. */
+type Usable = Pick<Secret, 'kind' | 'more'> & { readonly bytes: Uint8Array }
+
+/**
+ * Does something with the key of an opening, with whatever of it WebCrypto can prepare for the slots of a root. The engine wipes its copy of
+ * the bytes; what is behind them is the caller's.
+ */
+export async function withKey<T>({ key, kdf }: Opening, root: () => Root, use: (secret?: Usable) => T | Promise<T>): Promise<T> {
+  if (key === undefined) return use()
+  if (key.kind !== 'passphrase') return use({ ...key, ...('wrapped' in key && { more: key.wrapped }) })
   const words: Secret = { kind: key.kind, bytes: new TextEncoder().encode(key.words) }
-  const prepared = await candidates(opening, files, words)
+  const prepared = await candidates(words, kdf, root)
   return using([words, ...prepared], async () => {
     for (let index = 0; ; index += 1) {
       try {
-        return await repeated(() => engine(opening, files, prepared[index]), () => files.openWanted())
+        return await use(prepared[index])
       } catch (error) {
         if (index >= prepared.length - 1 || encodeError(error).code !== 'wrong_key') throw error
       }
@@ -230,33 +241,25 @@ async function opened(opening: Opening, files: OpenFiles): Promise<Database> {
   })
 }
 
-async function candidates(opening: Opening, files: OpenFiles, words: Secret): Promise<Secret[]> {
-  let root
+async function candidates(words: Secret, kdf: string | undefined, root: () => Root): Promise<Secret[]> {
+  let slots
   try {
-    root = inspect(files.engine, undefined) as Root
+    slots = root().slots
   } catch {
     // There is none yet, or what is there is the engine's to complain about.
-    return [await fresh(words, opening.kdf)]
+    return [await fresh(words, kdf)]
   }
-  return attempts(words, root.slots)
+  return attempts(words, slots)
 }
 
-function engine(opening: Opening, files: OpenFiles, prepared?: Secret): Database {
-  const { kind, secret, wrapped } = prepared === undefined ? secretOf(opening) : { kind: prepared.kind, secret: prepared.bytes, wrapped: prepared.more }
+function engine(opening: Opening, files: OpenFiles, secret?: Usable): Database {
   const options = {
     backend: files.directory.place,
     clusterBytes: files.directory.clusterBytes,
-    keyKind: kind,
+    keyKind: secret?.kind ?? '',
     ...Object.fromEntries((['create', 'readonly', 'kdf', 'cipher', 'codec', 'pageSize', 'cacheBytes', 'dictionary'] as const).flatMap((field) => (opening[field] === undefined ? [] : [[field, opening[field]]]))),
   }
-  return Database.open(opening.name, files.engine, options, secret, wrapped)
-}
-
-/** The key as the engine takes it. It wipes its copy of the bytes; what is behind them is the caller's. */
-export function secretOf({ key }: Opening): { kind: string; secret: Uint8Array | undefined; wrapped: Uint8Array | undefined } {
-  if (key === undefined) return { kind: '', secret: undefined, wrapped: undefined }
-  const secret = key.kind === 'passphrase' ? new TextEncoder().encode(key.words) : key.bytes
-  return { kind: key.kind, secret, wrapped: key.kind === 'external' ? key.wrapped : undefined }
+  return Database.open(opening.name, files.engine, options, secret?.bytes, secret?.more)
 }
 
 /** The open files of a directory, on both sides of the engine's boundary. */

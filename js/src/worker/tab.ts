@@ -22,8 +22,8 @@ import { errorName } from './directory.js'
 import { out, step } from './election.js'
 import type { Deed, Happening, State } from './election.js'
 import { line, refusal } from './hall.js'
-import type { Down, Hello, Line, Said, Up } from './hall.js'
-import { secretOf } from './keeper.js'
+import type { Down, Hello, Line, Said, Up, Welcome } from './hall.js'
+import { withKey } from './keeper.js'
 import { requireLocks } from './lock.js'
 import { Session } from './session.js'
 
@@ -83,7 +83,7 @@ export class Tab {
   #links = 0
   #hellos = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #welcome: { readonly found: bigint; readonly manifest: Uint8Array } | undefined
+  #welcome: Welcome | undefined
 
   constructor(opening: Opening, id: ClientId, version: string, send: (messages: FromWorker, transfer?: Transferable[]) => void, lost: (message: string) => void, report: (error: unknown) => void) {
     this.#opening = opening
@@ -155,7 +155,7 @@ export class Tab {
       case 'hello':
         return this.#hello()
       case 'check':
-        return this.#check()
+        return void this.#check()
       case 'follow':
         this.#own = undefined
         return this.#join('other', this.#state.at === 'following' ? this.#state.leader : '', this.#welcome?.found ?? 0n)
@@ -306,7 +306,7 @@ export class Tab {
     this.#guests.set(name, { client, link, leave })
     // I1
     navigator.locks.request(name, { signal: watch.signal }, leave).catch(() => undefined)
-    end.post({ link, leader, welcome: { found: session.found, manifest: database.manifest() } })
+    end.post({ link, leader, welcome: { found: session.found, manifest: database.manifest(), root: database.root() } })
   }
 
   // ---- following
@@ -347,12 +347,12 @@ export class Tab {
   }
 
   /** I2 */
-  #check(): void {
+  async #check(): Promise<void> {
     if (this.#state.at !== 'checking' || this.#welcome === undefined) return
     const { leader } = this.#state
+    const { manifest, root } = this.#welcome
     try {
-      const { kind, secret, wrapped } = secretOf(this.#opening)
-      checkKey(this.#welcome.manifest, kind, secret, wrapped)
+      await withKey(this.#opening, () => root, (secret) => checkKey(manifest, secret?.kind ?? '', secret?.bytes, secret?.more))
       this.#happen({ is: 'fits', leader })
     } catch (error) {
       this.#failure = this.#told(error)
