@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { engines, hasSyncHandles, launch, served } from './launch.mjs'
+import { engines, hasSyncHandles, launch, placesOf, served } from './launch.mjs'
 
 const site = served()
 
@@ -66,6 +66,34 @@ for (const engine of engines) {
       assert.equal(seen.later, 0)
       assert.ok(seen.flushed >= 60, `${seen.flushed} ms: it did not wait for others`)
     })
+
+    for (const backend of placesOf(engine)) {
+      await t.test(`${backend}: flush is a barrier: what was answered before it is on the disk when it resolves`, async () => {
+        const seen = await page.evaluate(async (backend) => {
+          const { countCalls, countingWorker, open } = window.coffer
+          const told = new BroadcastChannel('transactions')
+          const countTransactions = () =>
+            new Promise((resolve) => {
+              told.onmessage = ({ data }) => resolve(data)
+              told.postMessage('count')
+            })
+          const [worker, count] = backend === 'opfs' ? [countingWorker, async () => (await countCalls()).flush ?? 0] : [() => new Worker('/tests/browser/pages/transactions.js'), async () => (await countTransactions()).complete]
+          const db = await open(`barrier ${backend}`, { backend, durability: 'relaxed', worker })
+          await db.exec('create table t(x)')
+          const stored = []
+          for (let round = 0; round < 5; round += 1) {
+            await db.flush()
+            await count()
+            await db.run('insert into t values (1)')
+            await db.flush()
+            stored.push((await count()) > 0)
+          }
+          await db.close()
+          return stored
+        }, backend)
+        assert.deepEqual(seen, Array(5).fill(true))
+      })
+    }
 
     await t.test('a strict commit of IndexedDB is answered when its transaction is complete, and a hundred take a few', async () => {
       const seen = await page.evaluate(async () => {

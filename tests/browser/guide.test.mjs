@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import ts from 'typescript'
-import { engines, launch, served } from './launch.mjs'
+import { engines, hasFileHandles, launch, served } from './launch.mjs'
 
 const folder = new URL('../../docs/guide/', import.meta.url)
 const pages = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md')
@@ -39,7 +39,9 @@ for (const engine of engines) {
   test(`${engine}: every sample of the guide does what it says`, { timeout: 120_000 }, async (t) => {
     const { page, close } = await launch(engine)
     t.after(close)
-    for (const name of pages) {
+    // A sample that keeps a file of its own in OPFS needs an engine that lets it.
+    const runs = (name) => hasFileHandles(engine) || blocks(name).every((code) => !code.includes('getDirectory('))
+    for (const name of pages.filter(runs)) {
       await t.test(name, async () => {
         await page.goto(`${site.address}tests/browser/pages/guide.html`)
         await page.waitForFunction(() => window.runSamples !== undefined)

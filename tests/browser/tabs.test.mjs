@@ -701,6 +701,8 @@ for (const engine of engines) {
     t.after(close)
     await page.goto(`${site.address}tests/browser/pages/tabs.html`)
     await page.waitForFunction(() => window.tabs !== undefined)
+    // No header made this page one with shared memory, and none is needed.
+    assert.equal(await page.evaluate(() => crossOriginIsolated), false)
     for (const backend of placesOf(engine)) {
       for (const [name, { run, gives, check, tabs }] of Object.entries(cases)) {
         await t.test(`${backend}: ${name}`, { timeout: 120_000 + rounds * 30_000 }, async (t) => {
