@@ -10,6 +10,6 @@ export function compressionOf(compression: Compression | undefined): Pick<Openin
   return {
     codec: level === undefined ? codec : `${codec}:${level}`,
     ...(dictionary instanceof Uint8Array && { dictionary }),
-    ...(dictionary === 'auto' && { learns: true }),
+    learns: dictionary !== 'none',
   }
 }
