@@ -312,7 +312,7 @@ impl Encoder {
         if is_zero(raw) {
             return STORED;
         }
-        if !matches!(self.engine, Engine::None) && !looks_random(raw) {
+        if !matches!(self.engine, Engine::None) && (self.engine.gives_up_by_itself() || !looks_random(raw)) {
             // What is longer is not worth decoding later.
             let most = raw.len() - raw.len().div_ceil(SAVING_SHARE);
             let room = self.engine.room(raw.len(), most);
@@ -346,6 +346,15 @@ impl Engine {
             #[cfg(feature = "lz4")]
             Self::Lz4(_) => lz4::Encoder::room(raw_bytes),
             _ => most,
+        }
+    }
+
+    /// Whether it passes over what does not repeat itself as quickly as a look at it would.
+    fn gives_up_by_itself(&self) -> bool {
+        match self {
+            #[cfg(feature = "lz4")]
+            Self::Lz4(_) => true,
+            _ => false,
         }
     }
 
