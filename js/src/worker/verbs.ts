@@ -238,7 +238,7 @@ async function imported(module: string): Promise<SqlFunction> {
     const why = `the function's module cannot be loaded (${String(cause)}); the worker's script-src must have blob:, or its origin`
     throw new CofferError('denied', why, { cause })
   }
-  if (typeof found !== 'function') throw new CofferError('unsupported', 'the function must be the default export of its module')
+  if (typeof found !== 'function') throw new CofferError('unsupported', 'the default export must be a function')
   return found as SqlFunction
 }
 
