@@ -10,6 +10,6 @@ export function compressionOf(compression: Compression | undefined): Pick<Openin
   return {
     codec: level === undefined ? codec : `${codec}:${level}`,
     ...(dictionary instanceof Uint8Array && { dictionary }),
-    learns: dictionary !== 'none',
+    ...(dictionary === 'auto' && { learns: true }),
   }
 }

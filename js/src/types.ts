@@ -56,11 +56,10 @@ export interface Compression {
   /** Of the codecs that have levels. */
   readonly level?: number
   /**
-   * A zstd dictionary for a new database. `auto` (default) learns one from what is in it, in the background, a few seconds after something was
-   * written to a database of 4 MB or more that has none, if there is room to compress anew what is there by then (up to 64 MB). `none`: not
-   * while this one has it open.
+   * A zstd dictionary for a new database; `auto` learns one from what is in it, once there is enough, and compresses anew what is there by then
+   * (up to 64 MB). Default: none.
    */
-  readonly dictionary?: 'auto' | 'none' | Uint8Array
+  readonly dictionary?: 'auto' | Uint8Array
 }
 
 /** How to open a database. */

@@ -196,6 +196,5 @@ fn given_out(job: &Job) -> WebJob {
     WebJob { bytes: job.to_bytes(), target: job.target(), sources }
 }
 
-/// A database of fewer bytes is not worth a dictionary, which is kept once in each of its segments: six times 32 KiB at most, where an
-/// eighth of 2 MB is saved at least.
-const LEARN_BYTES_MIN: u64 = 4 << 20;
+/// A database of fewer bytes is not worth a dictionary, which is kept once in each of its segments.
+const LEARN_BYTES_MIN: u64 = 2 << 20;

@@ -13,8 +13,7 @@ use std::rc::Rc;
 
 use coffer_sqlite::SystemEntropy;
 use coffer_sqlite::coffer_store::{
-    Codec, CodecChoice, Device, DeviceError, DeviceErrorKind, DeviceOp, Dictionary, Encoder, Error, Inline, Job,
-    SortedMap, Task, train,
+    Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Inline, Job, SortedMap, Task, train,
 };
 use wasm_bindgen::prelude::*;
 use zeroize::{Zeroize, Zeroizing};
@@ -153,29 +152,11 @@ impl WebTask {
     }
 }
 
-/// Learns a dictionary of at most `bytes_max` from pages of `page_bytes` each. Nothing if there is too little to learn, or it
-/// would save less than an eighth: a dictionary is in every segment, and what there is has to be stored anew.
+/// Learns a dictionary of at most `bytes_max` from pages of `page_bytes` each. Nothing if there is too little to learn.
 #[wasm_bindgen(js_name = trainDictionary)]
 pub fn train_dictionary(mut pages: Vec<u8>, page_bytes: usize, bytes_max: usize) -> Option<Vec<u8>> {
-    let (tests, samples): (Vec<_>, Vec<_>) =
-        pages.chunks_exact(page_bytes.max(1)).enumerate().partition(|(index, _)| index % TEST_SHARE == 0);
-    let stored = |dictionary: Option<&Dictionary>| {
-        let mut encoder = Encoder::new(CodecChoice::best_available(Codec::Zstd, 3), dictionary);
-        let mut out = Zeroizing::new(Vec::new());
-        for (_, page) in &tests {
-            encoder.encode(page, &mut out);
-        }
-        out.len()
-    };
-    let plain = stored(None);
-    // Pictures and what is random cannot be helped, which is seen sooner than learnt.
-    let trained = (plain < tests.len() * page_bytes / 8 * 7)
-        .then(|| train(&samples.into_iter().map(|(_, page)| page).collect::<Vec<_>>(), bytes_max))
-        .flatten()
-        .filter(|trained| Dictionary::new(trained.clone()).is_ok_and(|learnt| stored(Some(&learnt)) < plain / 8 * 7));
+    let samples: Vec<&[u8]> = pages.chunks_exact(page_bytes.max(1)).collect();
+    let trained = train(&samples, bytes_max);
     pages.zeroize();
     trained
 }
-
-/// Of so many pages one is not learnt from, but tells what was gained.
-const TEST_SHARE: usize = 16;

@@ -4,8 +4,6 @@
 // I1  One job at a time. A verb that cannot go on beside one that is away waits for it (`away`).
 // I2  A job that comes to nothing is given back to the engine and its half-made file is removed, before anything else is tried.
 // I3  After `end` nothing of it goes on, and no file is open but those of the database.
-// I4  A dictionary is learnt of what is written to, not of what is only read, once nothing else is due, and where there is room for what is
-//     then stored anew. If nothing comes of it, everything is as it was.
 
 import type { Database, Job } from '../../wasm/coffer_web.js'
 import { CofferError } from '../error.js'
@@ -27,9 +25,6 @@ const pagesMax = 0xffff_ffff
 const samples = 512
 const sampleShare = 8
 const dictionaryBytes = 32 * 1024
-
-/** For how long there has been enough to learn from, before it is learnt: an app's first seconds are its own. */
-const ripeMs = 3000
 
 /** What was compressed without it is compressed anew at once if it is no more than this; what is more, when it is merged. */
 const againBytes = 64 << 20
@@ -62,9 +57,7 @@ export class Upkeep {
   readonly #helper: Helper | undefined
   readonly #report: (error: unknown) => void
   readonly #turns = new Turns()
-  readonly #found: bigint
   #learns: boolean
-  #ripening: ReturnType<typeof setTimeout> | undefined
   #round: ReturnType<typeof setTimeout> | undefined
   #time: ReturnType<typeof setTimeout> | undefined
   #timeIsUp = false
@@ -77,7 +70,6 @@ export class Upkeep {
     this.#database = database
     this.#files = files
     this.#helper = helper
-    this.#found = database.head()
     this.#learns = learns
     this.#report = report
   }
@@ -112,7 +104,6 @@ export class Upkeep {
     this.#ended = true
     clearTimeout(this.#round)
     clearTimeout(this.#time)
-    clearTimeout(this.#ripening)
     await this.#helper?.end()
     await this.#last
   }
@@ -132,12 +123,13 @@ export class Upkeep {
   async #keepUp(): Promise<void> {
     if (this.#ended) return
     try {
+      if (this.#learns) await this.#learn()
       const kind = this.#timeIsUp ? 'fold' : 'due'
       this.#timeIsUp = false
       const more = await this.#share(kind)
       this.#round = undefined
       if (more) this.idle()
-      else this.#watchTimes()
+      else this.#watchTime()
     } catch (error) {
       // Tried again after the next commit: a full disk may have room by then.
       this.#round = undefined
@@ -145,14 +137,9 @@ export class Upkeep {
     }
   }
 
-  /** What little is in the log is folded too, when it has been there for long, and what can be learnt from is learnt from (I4). */
-  #watchTimes(): void {
-    if (this.#ended) return
-    if (this.#pagesToLearnFrom() > 0) {
-      // Nobody asked for it, so nobody is told when it fails.
-      this.#ripening ??= setTimeout(() => void this.#inTurn(() => this.#learn()).catch(() => undefined), ripeMs)
-    }
-    if (this.#time !== undefined) return
+  /** What little is in the log is folded too, when it has been there for long. */
+  #watchTime(): void {
+    if (this.#ended || this.#time !== undefined) return
     const after = this.#database.foldAfter()
     if (after === 0) return
     this.#time = setTimeout(() => {
@@ -236,34 +223,32 @@ export class Upkeep {
     }
   }
 
-  #pagesToLearnFrom(): number {
-    return this.#learns && this.#helper?.usable === true && this.#database.head() !== this.#found ? this.#database.pagesToLearnFrom() : 0
-  }
-
   async #learn(): Promise<void> {
-    this.#ripening = undefined
-    const count = this.#pagesToLearnFrom()
+    const count = this.#database.pagesToLearnFrom()
+    if (count === 0 || this.#helper?.usable !== true) return
+    const step = Math.max(1, Math.floor(count / samples))
     const pageBytes = this.#database.pageBytes()
-    // What is stored anew is there twice for a while. Not every browser says how much there is.
-    const { quota, usage } = (await (navigator.storage as Partial<StorageManager>).estimate?.()) ?? {}
-    if (count === 0 || this.#helper === undefined || Number(quota) - Number(usage) < 2 * count * pageBytes) return
-    const step = Math.floor(count / samples) || 1
-    const pages = new Uint8Array(samples * pageBytes)
+    const pages = new Uint8Array(Math.min(count, samples) * pageBytes)
+    let end = 0
+    for (let at = 0; at < samples && end < pages.length && !this.#ended; at += sampleShare) {
+      const share = this.#database.sample(at * step, step, Math.min(sampleShare, samples - at))
+      if (share.length === 0) break
+      pages.set(share.subarray(0, pages.length - end), end)
+      end = Math.min(pages.length, end + share.length)
+      share.fill(0)
+      await this.#turns.next()
+    }
+    if (this.#ended) return
     try {
-      let end = 0
-      for (let at = 0; at < samples && !this.#isOver(); at += sampleShare) {
-        const share = this.#database.sample(at * step, step, sampleShare)
-        pages.set(share, end)
-        end += share.length
-        share.fill(0)
-        await this.#turns.next()
+      const dictionary = await this.#helper.learn(pages.subarray(0, end).slice(), pageBytes, dictionaryBytes)
+      // Too little that repeats itself: another try would find no more.
+      if (dictionary === undefined) this.#learns = false
+      else {
+        await this.#files.repeat(() => (this.#ended ? undefined : this.#database.embedDictionary(dictionary)))
+        if (count * pageBytes <= againBytes) while (await this.#one('stale'));
       }
-      const dictionary = await this.#helper.learn(pages.slice(0, end), pageBytes, dictionaryBytes)
-      // Once is enough, whatever comes of it.
-      this.#learns = false
-      if (dictionary === undefined) return
-      await this.#files.repeat(() => (this.#isOver() ? undefined : this.#database.embedDictionary(dictionary)))
-      if (count * pageBytes <= againBytes) while (await this.#one('stale'));
+    } catch (error) {
+      if (!(error instanceof HelperGone)) throw error
     } finally {
       pages.fill(0)
     }
