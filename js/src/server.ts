@@ -30,9 +30,9 @@ const beside = (name: string): URL => new URL(import.meta.url.replace(/[^/]*$/, 
 /** Makes a thread of Node's look like a worker of a browser's, from the inside: without locks, which nobody else would look at, and with another
  * thread that reads Blobs while this one waits. */
 const inside = `
-const { MessageChannel: Channel, Worker, parentPort, receiveMessageOnPort } = require('node:worker_threads')
+const { MessageChannel: Channel, Worker, parentPort, receiveMessageOnPort } = process.getBuiltinModule('node:worker_threads')
 let port
-const read = \`const { workerData } = require('node:worker_threads')
+const read = \`const { workerData } = process.getBuiltinModule('node:worker_threads')
 workerData.on('message', async ({ blob, done }) => {
   workerData.postMessage(await blob.arrayBuffer().catch(String))
   Atomics.store(done, 0, 1)
