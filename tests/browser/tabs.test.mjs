@@ -638,6 +638,41 @@ const cases = {
     },
   },
 
+  'what is committed while a tab still tries its passphrase on a new leader is no loss to it': {
+    run: async (name, options) => {
+      const { settles, tab } = window.tabs
+      const places = [await tab(), await tab(), await tab()]
+      const opened = []
+      for (const place of places) opened.push(await settles(place.open(name, { ...options, key: { kind: 'passphrase', words: 'correct horse battery staple' }, kdf: 'pbkdf2' })))
+      const [a, b, c] = opened
+      await a.exec('create table t(x)')
+      const leaders = []
+      const errors = []
+      for (const db of [b, c]) {
+        db.on('leader', ({ leader }) => leaders.push(leader))
+        db.on('error', ({ code, message }) => errors.push(`${code}: ${message}`))
+      }
+      let acknowledged = 0
+      let goesOn = true
+      const write = async (db) => {
+        while (goesOn) {
+          await settles(db.run('insert into t values (1)'))
+          acknowledged += 1
+        }
+      }
+      places[0].close()
+      const writing = [write(b), write(c)]
+      await settles(window.tabs.until(() => leaders.length === 2))
+      const { n } = await settles(c.get('select count(*) as n from t'))
+      const stale = n < acknowledged - 1
+      goesOn = false
+      await settles(Promise.all(writing))
+      for (const place of places) place.close()
+      return { errors, stale, leaders: leaders.sort() }
+    },
+    gives: { errors: [], stale: false, leaders: ['other', 'self'] },
+  },
+
   'a worker that is lost again and again is given up': {
     run: async (name, options) => {
       const { outcome, settles, tab } = window.tabs

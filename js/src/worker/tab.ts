@@ -80,6 +80,8 @@ export class Tab {
   #line: Line<Down, Up> | undefined
   #present: Promise<void> | undefined
   #link = ''
+  /** What the leader told before the page knew of it. */
+  #early: FromWorker[number][] = []
   #links = 0
   #hellos = 0
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -115,7 +117,10 @@ export class Tab {
         this.#opening = rekeyed(this.#opening, first.key)
         return
       }
-      if (first.notice === 'here') this.#here = first.term === this.#term
+      if (first.notice === 'here') {
+        this.#here = first.term === this.#term
+        if (this.#here && this.#early.length > 0) this.#send(this.#early.splice(0))
+      }
     }
     if (!this.#here) return
     if (this.#own !== undefined) this.#session?.take(this.#own, messages)
@@ -179,6 +184,7 @@ export class Tab {
   #join(leader: Leader, name: string, found: bigint): void {
     this.#term += 1
     this.#here = false
+    if (leader !== 'other') this.#early = []
     this.#hellos = 0
     this.#opening = reopening(this.#opening)
     const joined = { leader, name, term: this.#term, found }
@@ -317,6 +323,7 @@ export class Tab {
     void this.#present?.then(() => {
       if (this.#state.at !== 'waiting') return
       this.#link = `${this.#id.join()}/${++this.#links}`
+      this.#early = []
       this.#hall?.post({ hello: { client: this.#id, link: this.#link, version: this.#version, readonly, durability, busyMs, backend, create } })
     })
   }
@@ -334,7 +341,10 @@ export class Tab {
     if ('down' in said) {
       // What an earlier leader answered is as true as ever; its news is not.
       const messages = said.link === this.#link ? said.down : said.down.filter((message) => 'id' in message)
-      if (messages.length > 0 && this.#own === undefined) this.#send(messages, buffers(messages))
+      if (messages.length === 0 || this.#own !== undefined) return
+      // The page would take it for news of the leader before.
+      if (said.link === this.#link && !(this.#here && this.#state.at === 'following')) this.#early.push(...messages)
+      else this.#send(messages, buffers(messages))
     } else if (said.link === this.#link) {
       if ('welcome' in said) {
         this.#welcome = said.welcome
