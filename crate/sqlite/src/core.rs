@@ -53,6 +53,8 @@ pub(crate) struct Core<S: Storage> {
     store: Mutex<Option<Store<S>>>,
     head: RwLock<Snapshot<S::Device>>,
     process_held: AtomicBool,
+    /// Held while what other processes wrote is taken in.
+    taking_in: Mutex<()>,
     inline_upkeep: AtomicBool,
     upkeep_failure: Mutex<Option<Error>>,
     /// What it was opened with; opens its backups too.
@@ -103,6 +105,7 @@ where
             head: RwLock::new(store.snapshot()),
             store: Mutex::new(Some(store)),
             process_held: AtomicBool::new(false),
+            taking_in: Mutex::default(),
             inline_upkeep: AtomicBool::new(false),
             upkeep_failure: Mutex::new(None),
             #[cfg(not(target_family = "wasm"))]
@@ -187,13 +190,29 @@ where
         if self.process_held.load(Ordering::Acquire) {
             return Ok(true);
         }
-        let Some(stale) = process.try_write()? else { return Ok(false) };
-        if stale && let Err(error) = self.refresh() {
+        if !process.try_write()? {
+            return Ok(false);
+        }
+        if let Err(error) = self.take_in(process) {
             process.release_write();
             return Err(error);
         }
         self.process_held.store(true, Ordering::Release);
         Ok(true)
+    }
+
+    /// Takes in what other processes wrote, as one who holds the turn of this process. Whoever else holds it waits for the end, for
+    /// it would write where they have written.
+    fn take_in(&self, process: &dyn ProcessLock) -> Result<(), Error> {
+        if !process.is_behind() {
+            return Ok(());
+        }
+        let _one = lock(&self.taking_in);
+        if process.is_behind() {
+            self.refresh()?;
+            process.caught_up();
+        }
+        Ok(())
     }
 
     /// The limits on rows have changed.
@@ -265,9 +284,10 @@ where
     /// another process is writing.
     fn as_writer<R>(&self, section: impl FnOnce() -> Result<R, Error>) -> Result<Option<R>, Error> {
         let Some(process) = self.process() else { return section().map(Some) };
-        let Some(stale) = process.try_write()? else { return Ok(None) };
-        let refreshed = if stale { self.refresh() } else { Ok(()) };
-        let result = refreshed.and_then(|()| section());
+        if !process.try_write()? {
+            return Ok(None);
+        }
+        let result = self.take_in(process).and_then(|()| section());
         process.announce();
         process.release_write();
         result.map(Some)
@@ -353,18 +373,12 @@ where
         let process = self.process().filter(|process| !self.read_only && process.is_used());
         let Some(process) = process else { return store.close() };
         // Another process that writes has everything that we would say.
-        match process.try_write()? {
-            Some(false) => {
-                let closed = store.close();
-                process.release_write();
-                closed
-            }
-            Some(true) => {
-                process.release_write();
-                Ok(())
-            }
-            None => Ok(()),
+        if !process.try_write()? {
+            return Ok(());
         }
+        let closed = if process.is_behind() { Ok(()) } else { store.close() };
+        process.release_write();
+        closed
     }
 
     /// Threads to rewrite with.

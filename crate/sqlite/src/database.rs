@@ -575,7 +575,7 @@ impl<'a> Writer<'a> {
     fn wait(process: &'a dyn ProcessLock, name: &str, limit: Duration) -> Result<Self> {
         let until = std::time::Instant::now() + limit;
         let mut pause = Duration::from_micros(200);
-        while process.try_write()?.is_none() {
+        while !process.try_write()? {
             if std::time::Instant::now() >= until {
                 let message = format!("another process is writing to {name}; try again when it is done");
                 return Err(Error::new(ErrorCode::Busy, message));
@@ -588,10 +588,10 @@ impl<'a> Writer<'a> {
 
     #[cfg(target_family = "wasm")]
     fn wait(process: &'a dyn ProcessLock, name: &str, _limit: Duration) -> Result<Self> {
-        match process.try_write()? {
-            Some(_) => Ok(Self(process)),
-            None => Err(Error::new(ErrorCode::Busy, format!("somebody else is writing to {name}; try again"))),
+        if process.try_write()? {
+            return Ok(Self(process));
         }
+        Err(Error::new(ErrorCode::Busy, format!("somebody else is writing to {name}; try again")))
     }
 }
 

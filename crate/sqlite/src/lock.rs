@@ -20,8 +20,13 @@ pub trait ProcessLock: Portable {
     fn is_used(&self) -> bool;
     /// Looks again, now that the database is open, whether the locks are still the ones that others take.
     fn recheck(&self);
-    /// Tries to become the one writing process. `Some(true)` if another process has been it since we were last.
-    fn try_write(&self) -> Result<Option<bool>, DeviceError>;
+    /// Tries to become the one writing process, or to be it once more.
+    fn try_write(&self) -> Result<bool, DeviceError>;
+    /// Whether another process has been it since we were, and what it wrote has not been taken in: whoever finds that must not
+    /// write, however many of this process found it before.
+    fn is_behind(&self) -> bool;
+    /// It has been taken in, by who holds the turn of this process.
+    fn caught_up(&self);
     /// Lets other processes write.
     fn release_write(&self);
     /// Tells other processes that there is something new to read.

@@ -21,7 +21,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use coffer_store::{DeviceError, DeviceErrorKind, DeviceOp};
@@ -45,6 +45,8 @@ pub(crate) struct FileLocks {
     files_turn: Mutex<()>,
     /// The first count as we left it.
     begun: AtomicU64,
+    /// It was another when we took the lock, and nobody has looked again since (I1).
+    behind: AtomicBool,
     /// The second count as of which we have looked.
     seen: AtomicU64,
 }
@@ -108,6 +110,7 @@ impl FileLocks {
             holders: Mutex::new(0),
             files_turn: Mutex::new(()),
             begun: AtomicU64::new(0),
+            behind: AtomicBool::new(false),
             seen: AtomicU64::new(0),
         };
         if let Ok(Some(open)) = locks.look(false) {
@@ -191,19 +194,28 @@ impl ProcessLock for FileLocks {
         }
     }
 
-    fn try_write(&self) -> Result<Option<bool>, DeviceError> {
+    fn try_write(&self) -> Result<bool, DeviceError> {
         if self.reader {
-            return Ok(Some(false)); // What a reader then tries is refused by the store, which says why.
+            return Ok(true); // What a reader then tries is refused by the store, which says why.
         }
         let mut holders = lock(&self.holders);
-        let mut stale = false;
         if *holders == 0 {
-            let Some(open) = self.lock_write()? else { return Ok(None) };
+            let Some(open) = self.lock_write()? else { return Ok(false) };
             let before = open.counts.load(BEGUN);
-            stale = self.begun.swap(Self::count_on(&open, BEGUN), Ordering::AcqRel) != before;
+            if self.begun.swap(Self::count_on(&open, BEGUN), Ordering::AcqRel) != before {
+                self.behind.store(true, Ordering::Release);
+            }
         }
         *holders += 1;
-        Ok(Some(stale))
+        Ok(true)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
+    }
+
+    fn caught_up(&self) {
+        self.behind.store(false, Ordering::Release);
     }
 
     fn release_write(&self) {
@@ -258,15 +270,36 @@ mod tests {
         // Two descriptors stand for two processes: the system's locks belong to descriptors.
         let files = FileStorage::new(directory.path());
         let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
-        assert_eq!(ours.try_write().unwrap(), Some(false));
-        assert_eq!(ours.try_write().unwrap(), Some(false), "maintenance of the same process shares the lock");
-        assert_eq!(theirs.try_write().unwrap(), None);
+        assert!(ours.try_write().unwrap());
+        assert!(ours.try_write().unwrap(), "maintenance of the same process shares the lock");
+        assert!(!theirs.try_write().unwrap());
         ours.release_write();
-        assert_eq!(theirs.try_write().unwrap(), None);
+        assert!(!theirs.try_write().unwrap());
         ours.release_write();
-        assert_eq!(theirs.try_write().unwrap(), Some(true), "others wrote since");
+        assert!(theirs.try_write().unwrap());
         theirs.release_write();
-        assert_eq!(theirs.try_write().unwrap(), Some(false), "nobody wrote since");
+    }
+
+    #[test]
+    fn what_another_process_wrote_is_to_be_taken_in_until_it_is() {
+        // Told only to the first who asks, it was overwritten by the second, who asked before the first had looked.
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
+        assert!(ours.try_write().unwrap() && !ours.is_behind(), "nobody wrote before");
+        ours.release_write();
+        for _ in 0..2 {
+            // The first of ours, one beside it, and one after looking has failed.
+            assert!(theirs.try_write().unwrap() && theirs.is_behind());
+            assert!(theirs.try_write().unwrap() && theirs.is_behind());
+            theirs.release_write();
+            theirs.release_write();
+        }
+        assert!(theirs.try_write().unwrap());
+        theirs.caught_up();
+        assert!(!theirs.is_behind());
+        theirs.release_write();
+        assert!(theirs.try_write().unwrap() && !theirs.is_behind(), "nobody wrote since");
     }
 
     #[test]
@@ -291,7 +324,7 @@ mod tests {
         assert_eq!((reader.news().unwrap(), looked), (None, 1));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         let writer = FileLocks::open(&files).unwrap();
-        writer.try_write().unwrap();
+        assert!(writer.try_write().unwrap());
         writer.announce();
         assert_eq!(reader.news().unwrap(), Some(1));
     }
@@ -305,8 +338,8 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         late.recheck();
         assert!(!late.is_used());
-        assert_eq!(early.try_write().unwrap(), Some(true), "the locks are others now");
-        assert_eq!(late.try_write().unwrap(), None, "both lock the same files");
+        assert!(early.try_write().unwrap() && early.is_behind(), "the locks are others now");
+        assert!(!late.try_write().unwrap(), "both lock the same files");
         FileLocks::remove(&files).unwrap();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "somebody writes");
     }
