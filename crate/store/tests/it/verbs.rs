@@ -211,26 +211,28 @@ fn a_request_is_found_after_reopening_and_after_folding() {
     }
 }
 
+fn request(caller: u8, number: u32) -> RequestId {
+    let mut id = [caller; 16];
+    id[12..].copy_from_slice(&number.to_be_bytes());
+    RequestId(id)
+}
+
+fn commit_as(store: &mut Store<MemStorage>, request: RequestId) -> CommitId {
+    let mut txn = store.begin();
+    txn.write(page(1), &content(store.page_size(), 1, 1)).unwrap();
+    store.commit(txn, Commit { request, ..Commit::default() }).unwrap()
+}
+
 #[test]
 fn a_request_outlasts_any_number_of_commits_of_others() {
     // A tab that is slow to ask again after its leader died must still learn what became of its requests, however much the
     // other tabs have written by then.
     let storage = MemStorage::new();
     let mut store = create(&storage, small(), None);
-    let request = |caller: u8, number: u32| {
-        let mut id = [caller; 16];
-        id[12..].copy_from_slice(&number.to_be_bytes());
-        RequestId(id)
-    };
-    let commit = |store: &mut Store<MemStorage>, request| {
-        let mut txn = store.begin();
-        txn.write(page(1), &content(store.page_size(), 1, 1)).unwrap();
-        store.commit(txn, Commit { request, ..Commit::default() }).unwrap()
-    };
-    let slow: Vec<_> = (0..100).map(|number| commit(&mut store, request(1, number))).collect();
+    let slow: Vec<_> = (0..100).map(|number| commit_as(&mut store, request(1, number))).collect();
     let mut newest = CommitId::ZERO;
     for number in 0..3000 {
-        newest = commit(&mut store, request(2, number));
+        newest = commit_as(&mut store, request(2, number));
         if number % 700 == 0 {
             store.checkpoint(&Inline, 1).unwrap();
             drop(store);
@@ -254,26 +256,17 @@ fn the_newest_requests_are_known_however_many_callers_came_before() {
     // whose leader died ran again what was committed: of its requests no more were known than a fiftieth of all.
     let storage = MemStorage::new();
     let mut store = create(&storage, small(), None);
-    let request = |caller: u8, number: u32| {
-        let mut id = [caller; 16];
-        id[12..].copy_from_slice(&number.to_be_bytes());
-        RequestId(id)
-    };
-    let commit = |store: &mut Store<MemStorage>, request| {
-        let mut txn = store.begin();
-        txn.write(page(1), &content(store.page_size(), 1, 1)).unwrap();
-        store.commit(txn, Commit { request, ..Commit::default() }).unwrap()
-    };
     for caller in 1..=60 {
         for number in 0..100 {
-            commit(&mut store, request(caller, number));
+            commit_as(&mut store, request(caller, number));
         }
         if caller % 16 == 0 {
             store.checkpoint(&Inline, 1).unwrap();
         }
     }
     // As many as may wait to be told, of two who take turns.
-    let made: Vec<_> = (0..512).map(|number| commit(&mut store, request(100 + (number % 2) as u8, number))).collect();
+    let made: Vec<_> =
+        (0..512).map(|number| commit_as(&mut store, request(100 + (number % 2) as u8, number))).collect();
     for _ in 0..3 {
         let known: Vec<_> =
             (0..512).filter_map(|number| store.find_request(request(100 + (number % 2) as u8, number))).collect();
