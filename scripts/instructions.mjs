@@ -78,7 +78,11 @@ export function withoutAlignment(body) {
   let at = firstInstruction(same)
   while (at < same.length) {
     const { end, alignment } = instruction(same, at)
-    if (alignment !== undefined) same[alignment] = 0
+    if (alignment !== undefined) {
+      // An alignment in more than one byte, or with the mark of a second memory.
+      if (same[alignment] >= 0x40) throw new Error('an access to memory has more to it than is known here')
+      same[alignment] = 0
+    }
     at = end
   }
   if (at !== same.length) throw new Error('a function has instructions that are not known here')

@@ -34,6 +34,10 @@ test('a function that ends within an instruction is refused', () => {
   assert.throws(() => withoutAlignment(Uint8Array.of(0, F64_CONST, END)), /not known here/)
 })
 
+test('an access that names its memory is refused, as its place would be taken for an instruction', () => {
+  assert.throws(() => withoutAlignment(Uint8Array.of(0, I32_CONST, 0, LOAD, 0x42, 1, 0, DROP, END)), /more to it/)
+})
+
 test('what is changed in a function runs as it did', () => {
   // (module (memory 1) (data (i32.const 3) "\07") (func (export "a") (result i32) (i32.load align=4 (i32.const 3))))
   const module = Uint8Array.from([
