@@ -349,7 +349,8 @@ impl Engine {
         }
     }
 
-    /// Whether it passes over what does not repeat itself as quickly as a look at it would.
+    /// Whether it passes over what does not repeat itself so quickly (LZ4: 3 us of 8 KiB) that a look beforehand would cost the
+    /// many pages that do more than it spares the few that do not.
     fn gives_up_by_itself(&self) -> bool {
         match self {
             #[cfg(feature = "lz4")]
