@@ -135,6 +135,47 @@ for (const engine of engines) {
         assert.deepEqual(seen.empty, [])
       })
 
+      await t.test(`${backend}: a checkpoint worker that trapped is called no more, and after three of them upkeep is done without`, async () => {
+        const seen = await page.evaluate(async (backend) => {
+          const { fill, info, key, mortals, open, pause } = window.coffer
+          const told = []
+          const channel = new BroadcastChannel('trapping')
+          channel.onmessage = ({ data }) => told.push(data)
+          const seen = {}
+          const plans = { 'the first in its first call': [1], 'the first in its third call': [3], 'two in a later one': [8, 6], 'all of them': [5, 4, 3, 2, 1, 1, 1, 1] }
+          for (const [plan, calls] of Object.entries(plans)) {
+            const script = (index) => (calls[index - 1] === undefined ? '/dist/worker.js' : `/tests/browser/pages/trapping.js?call=${calls[index - 1]}`)
+            const { made, worker } = mortals({ script })
+            const db = await open(`trapped-${backend}-${plan}`, { backend, key, worker, codec: 'lz4', pageSize: 1024 })
+            const errors = []
+            db.on('error', (error) => errors.push(String(error)))
+            await db.exec('create table t(id integer primary key, body text); pragma wal_autocheckpoint = 300')
+            told.length = 0
+            await fill(db, 1)
+            let frames
+            for (let wait = 0; wait < 400; wait += 1) {
+              frames = (await info(db)).wal_frames
+              if (frames < 300) break
+              await pause(25)
+            }
+            const { n } = await db.get('select count(*) as n from t')
+            const check = Object.values(await db.get('pragma integrity_check'))[0]
+            await db.close()
+            const count = (what) => told.filter((one) => one === what).length
+            seen[plan] = { trapped: count('trapped'), again: count('again'), helpers: made.length - 1, folded: frames < 300, n, check, errors }
+          }
+          channel.close()
+          return seen
+        }, backend)
+        const fine = { again: 0, folded: true, n: 1000, check: 'ok', errors: [] }
+        assert.deepEqual(seen, {
+          'the first in its first call': { ...fine, trapped: 1, helpers: 2 },
+          'the first in its third call': { ...fine, trapped: 1, helpers: 2 },
+          'two in a later one': { ...fine, trapped: 2, helpers: 3 },
+          'all of them': { ...fine, trapped: 3, helpers: 3 },
+        })
+      })
+
       await t.test(`${backend}: the database worker killed in the middle of a checkpoint loses nothing and leaves nothing`, async () => {
         await visit()
         const seen = await page.evaluate(

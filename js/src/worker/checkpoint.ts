@@ -6,12 +6,14 @@
 // I1  It keeps no file open but the one that it is making, and that one only while it is at it. It removes none: whoever gave the job does.
 // I2  When its owner is gone, it goes.
 // I3  Between two steps it hears messages. A step is some milliseconds.
+// I4  When its engine traps it says so and goes: what trapped is not called again.
 
-import { Task, initSync, onPanic, trainDictionary } from '../../wasm/coffer_web.js'
+import { Task, initSync, trainDictionary } from '../../wasm/coffer_web.js'
 import type { SyncFile } from '../../wasm/coffer_web.js'
 import { CofferError, encodeError } from '../error.js'
 import type { OpenFile } from './directory.js'
 import type { FromHelper, ToHelper } from '../errands.js'
+import type { Failure } from '../protocol.js'
 import { OpfsDirectory } from './opfs.js'
 import { Turns } from './turns.js'
 
@@ -64,7 +66,8 @@ class CheckpointWorker {
         void this.#run(message).then((answer) => {
           this.#busy = false
           this.#stopping = false
-          this.#send(answer, answer.kind === 'done' ? [answer.done.buffer] : [])
+          if (answer.kind === 'failed') this.#fail(answer.failure)
+          else this.#send(answer, answer.kind === 'done' ? [answer.done.buffer] : [])
         })
         return
       case 'fetched': {
@@ -90,11 +93,6 @@ class CheckpointWorker {
     // It may have said twice that it is here.
     if (this.#memory !== undefined) return
     this.#memory = initSync({ module }).memory
-    onPanic((message: string) => {
-      // The trap that follows it leaves an instance that must not be called again; the lock tells the owner the rest.
-      this.#send({ kind: 'failed', failure: { code: 'worker_lost', message } })
-      this.#end()
-    })
     void navigator.locks.request(lives.owner, () => this.#end()) // I2
     void navigator.locks.request(lives.helper, () => {
       // Only now: the owner asks for the lock when it hears this, and having it would mean that this worker is gone.
@@ -116,7 +114,10 @@ class CheckpointWorker {
       return { kind: 'done', done, heapBytes: this.#memory?.buffer.byteLength ?? 0 }
     } catch (error) {
       errand.job.fill(0)
-      return this.#stopping ? { kind: 'stopped' } : { kind: 'failed', failure: encodeError(error) }
+      const failure = encodeError(error)
+      if (failure.code === 'worker_lost') task = undefined // I4
+      else if (this.#stopping) return { kind: 'stopped' }
+      return { kind: 'failed', failure }
     } finally {
       task?.free()
       this.#fetches.clear()
@@ -126,7 +127,7 @@ class CheckpointWorker {
 
   async #open({ folder, target }: Errand): Promise<SyncFile> {
     if (folder === undefined) return new Returned((bytes, at) => this.#send({ kind: 'write', bytes, at }, [bytes.buffer]))
-    const directory = await OpfsDirectory.find(folder, true)
+    const directory = await OpfsDirectory.find(folder, false)
     const file = await directory?.open(target)
     if (file === undefined) throw new CofferError('not_found', `${folder} is gone`)
     this.#output = file
@@ -185,10 +186,15 @@ class CheckpointWorker {
       const dictionary = trainDictionary(pages, pageBytes, bytesMax)
       this.#send({ kind: 'learnt', dictionary }, dictionary === undefined ? [] : [dictionary.buffer])
     } catch (error) {
-      this.#send({ kind: 'failed', failure: encodeError(error) })
+      this.#fail(encodeError(error))
     } finally {
       pages.fill(0)
     }
+  }
+
+  #fail(failure: Failure): void {
+    this.#send({ kind: 'failed', failure })
+    if (failure.code === 'worker_lost') this.#end() // I4
   }
 
   #close(): void {

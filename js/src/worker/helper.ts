@@ -124,10 +124,7 @@ export class Helper {
       let [resolve, reject]: [(port: MessagePort) => void, (error: unknown) => void] = [() => undefined, () => undefined]
       const promise = new Promise<MessagePort>((done, failed) => ([resolve, reject] = [done, failed]))
       this.#starting = { promise, resolve, reject }
-      const late = setTimeout(() => {
-        this.#losses += 1
-        this.#lose()
-      }, startMs)
+      const late = setTimeout(() => this.#gone(), startMs)
       promise.then(() => clearTimeout(late), () => clearTimeout(late))
       this.#ask()
     }
@@ -156,10 +153,7 @@ export class Helper {
         this.#port = port
         // It has the lock by now, so having it means that the helper has not (I1).
         void navigator.locks.request(lives.helper, () => {
-          if (this.#port === port) {
-            this.#losses += 1
-            this.#lose()
-          }
+          if (this.#port === port) this.#gone()
         })
         this.#starting?.resolve(port)
         this.#starting = undefined
@@ -174,6 +168,8 @@ export class Helper {
         }
         return
       default:
+        // It trapped and has ended itself; the errand is as good as before.
+        if (message.kind === 'failed' && message.failure.code === 'worker_lost') return this.#gone()
         if (message.kind === 'done') this.#losses = 0
         return this.#errand?.resolve(message)
     }
@@ -191,6 +187,12 @@ export class Helper {
   /** Our own side failed: the helper is at work for nothing. */
   #break(error: unknown): void {
     this.#errand?.reject(error)
+    this.#lose()
+  }
+
+  /** Counts a helper that went, or never came. */
+  #gone(): void {
+    this.#losses += 1
     this.#lose()
   }
 
@@ -217,6 +219,5 @@ export class Helper {
 
 function unexpected(answer: FromHelper): Error {
   const failure: Failure = answer.kind === 'failed' ? answer.failure : { code: 'io', message: `the checkpoint worker answered ${answer.kind}` }
-  // A helper that trapped is gone; the job is as good as before.
-  return failure.code === 'worker_lost' ? new HelperGone(failure.message) : asError(failure)
+  return asError(failure)
 }
