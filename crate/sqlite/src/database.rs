@@ -15,7 +15,7 @@ use rusqlite::OpenFlags;
 
 use crate::connection::Connection;
 use crate::core::{Core, Parts};
-use crate::entropy::SystemEntropy;
+use crate::entropy::{PiecedEntropy, SystemEntropy};
 use crate::error::{Error, ErrorCode, Result};
 use crate::figures::{MemoryStats, StorageInfo};
 use crate::key::{Kdf, Key, NewSlot, candidates};
@@ -158,7 +158,10 @@ impl Database {
             (None, crate::native::Backend::Map) => "mmap",
         };
         let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
-        Ok(Self { single: place.single, ..Self::open_at(place.storage, Box::new(SystemEntropy), options, at)? })
+        Ok(Self {
+            single: place.single,
+            ..Self::open_at(place.storage, Box::new(PiecedEntropy::new(SystemEntropy)), options, at)?
+        })
     }
 
     /// Replaces the contents by those of a backup, in one commit: a full one, with any increments that continue it, in their

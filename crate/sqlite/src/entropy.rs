@@ -20,36 +20,47 @@ impl Entropy for SystemEntropy {
 
 const PIECE_BYTES: usize = 85 * 12; // Nonces
 
-/// A source that is asked for larger pieces than are needed at once: each record has a nonce, and where the source is outside of wasm,
-/// asking for twelve bytes costs more than they do.
+/// A source that is asked for larger pieces than are needed at once: each record has a nonce, and asking the system, or out of wasm,
+/// for twelve bytes costs more than they do.
 ///
-/// I1  A byte is given out once, and is wiped then. Not for processes that fork: both would give out the rest of the piece.
+/// I1  A byte is given out once, and is wiped then.
+/// I2  What is left of a piece belongs to the process that asked for it: a fork of it asks anew.
 pub struct PiecedEntropy<E> {
     source: E,
     piece: Zeroizing<[u8; PIECE_BYTES]>,
     used: usize,
+    /// The process that asked for the piece.
+    process: u32,
+}
+
+fn process() -> u32 {
+    if cfg!(target_family = "wasm") { 0 } else { std::process::id() }
 }
 
 impl<E: Entropy> PiecedEntropy<E> {
     /// Nothing is asked for yet.
     pub fn new(source: E) -> Self {
-        Self { source, piece: Zeroizing::new([0; PIECE_BYTES]), used: PIECE_BYTES }
+        Self { source, piece: Zeroizing::new([0; PIECE_BYTES]), used: PIECE_BYTES, process: 0 }
     }
-}
 
-impl<E: Entropy> Entropy for PiecedEntropy<E> {
-    fn fill(&mut self, out: &mut [u8]) {
+    fn fill_in(&mut self, process: u32, out: &mut [u8]) {
         if out.len() > PIECE_BYTES {
             return self.source.fill(out);
         }
-        if PIECE_BYTES - self.used < out.len() {
+        if PIECE_BYTES - self.used < out.len() || self.process != process {
             self.source.fill(&mut *self.piece);
-            self.used = 0;
+            (self.used, self.process) = (0, process);
         }
         let given = &mut self.piece[self.used..self.used + out.len()];
         out.copy_from_slice(given);
         given.zeroize(); // I1
         self.used += out.len();
+    }
+}
+
+impl<E: Entropy> Entropy for PiecedEntropy<E> {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.fill_in(process(), out);
     }
 }
 
@@ -90,5 +101,14 @@ mod tests {
         entropy.fill(&mut more);
         let mut seen = std::collections::HashSet::new();
         assert!(most.chunks(4).chain(more.chunks(4)).all(|four| seen.insert(four.to_vec())));
+    }
+    #[test]
+    fn a_forked_process_gives_out_nothing_of_its_parents_piece() {
+        let mut parent = PiecedEntropy::new(Counter(0));
+        parent.fill_in(1, &mut [0; 12]);
+        let rest = parent.piece[parent.used..].to_vec();
+        let mut first = [0; 12];
+        parent.fill_in(2, &mut first); // as the copy that its child has
+        assert!(rest.chunks(4).all(|four| !first.chunks(4).any(|given| given == four)));
     }
 }

@@ -109,18 +109,6 @@ impl Nonce {
         entropy.fill(&mut bytes);
         Self(bytes)
     }
-
-    /// Draws two with one call, which costs a system as much as one does.
-    pub fn draw_two(entropy: &mut dyn Entropy) -> [Self; 2] {
-        // FORMAT: nonce-1
-        let mut bytes = [0; 2 * NONCE_BYTES];
-        entropy.fill(&mut bytes);
-        let (mut first, mut second) = ([0; NONCE_BYTES], [0; NONCE_BYTES]);
-        let (front, back) = bytes.split_at(NONCE_BYTES);
-        first.copy_from_slice(front);
-        second.copy_from_slice(back);
-        [Self(first), Self(second)]
-    }
 }
 
 /// The cipher of one file, made ready (K2).

@@ -7,7 +7,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 
-use crate::cipher::Nonce;
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
 use crate::format::frame::CommitPayload;
@@ -44,14 +43,7 @@ impl<S: Storage> Store<S> {
             self.flush_device()?;
         }
         let written_to = run.end;
-        // Most commits are of one page, and have two frames.
-        let [of_page, of_commit] = match &self.log {
-            Some(log) if log.file.subkey.is_some() && txn.staged.len() == 1 => {
-                Nonce::draw_two(&mut *self.entropy).map(Some)
-            }
-            _ => [None, None],
-        };
-        self.assemble(&txn, &mut run, of_page)?;
+        self.assemble(&txn, &mut run)?;
         let mut payload = CommitPayload {
             page_count: txn.page_count,
             page_count_low: txn.page_count_low.min(txn.page_count),
@@ -64,7 +56,7 @@ impl<S: Storage> Store<S> {
             time_ms: how.time_ms,
             generation: run.generation,
         };
-        self.with_assembler(of_commit, |assembler| assembler.commit(&mut run, &mut payload));
+        self.with_assembler(|assembler| assembler.commit(&mut run, &mut payload));
         self.write_log(written_to, run.start)?;
         if how.synchronous >= Synchronous::Normal {
             self.flush_commit(how.synchronous)?;
@@ -92,7 +84,7 @@ impl<S: Storage> Store<S> {
         };
         self.run = Arc::downgrade(&run.token);
         let (written_to, frames_before, hasher) = (run.end, run.frames.len(), run.hasher.clone());
-        let written = self.assemble(txn, &mut run, None).and_then(|()| self.write_log(written_to, written_to));
+        let written = self.assemble(txn, &mut run).and_then(|()| self.write_log(written_to, written_to));
         if let Err(error) = written {
             // The transaction lives on as it was, with what it spilled before: without the run it would commit without it.
             run.frames.truncate(frames_before);
@@ -199,13 +191,13 @@ impl<S: Storage> Store<S> {
     }
 
     /// Appends the staged pages to the run and to the buffer, behind the header if the log has none yet.
-    fn assemble(&mut self, txn: &Txn<S::Device>, run: &mut Run, nonce: Option<Nonce>) -> Result<()> {
+    fn assemble(&mut self, txn: &Txn<S::Device>, run: &mut Run) -> Result<()> {
         self.buffer.clear();
         let Some(log) = &self.log else { return Err(Error::Poisoned) };
         if !log.begun {
             self.buffer.extend_from_slice(&log.header.encode());
         }
-        self.with_assembler(nonce, |assembler| {
+        self.with_assembler(|assembler| {
             for (&page, raw) in &txn.staged {
                 assembler.page(run, page, raw);
             }
@@ -213,10 +205,10 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
-    fn with_assembler(&mut self, nonce: Option<Nonce>, assemble: impl FnOnce(&mut Assembler<'_, S::Device>)) {
+    fn with_assembler(&mut self, assemble: impl FnOnce(&mut Assembler<'_, S::Device>)) {
         let Some(log) = &self.log else { return };
         let entropy = &mut *self.entropy;
-        assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, nonce, out: &mut self.buffer });
+        assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, out: &mut self.buffer });
     }
 
     /// Writes the buffer in one call, with zeros behind it if the file grows. If the disk is full the log is cut off at `keep`.

@@ -164,23 +164,17 @@ pub(crate) struct Assembler<'a, D> {
     pub file: &'a OpenFile<D>,
     pub encoder: &'a mut Encoder,
     pub entropy: &'a mut (dyn Entropy + Send),
-    /// For the next frame, if it was drawn already.
-    pub nonce: Option<Nonce>,
     pub out: &'a mut Vec<u8>,
 }
 
 impl<D> Assembler<'_, D> {
-    fn closing<'k>(
-        subkey: Option<&'k Subkey>,
-        drawn: &mut Option<Nonce>,
-        entropy: &mut (dyn Entropy + Send),
-    ) -> Option<(&'k Subkey, Nonce)> {
-        subkey.map(|subkey| (subkey, drawn.take().unwrap_or_else(|| Nonce::draw(entropy))))
+    fn closing<'k>(subkey: Option<&'k Subkey>, entropy: &mut (dyn Entropy + Send)) -> Option<(&'k Subkey, Nonce)> {
+        subkey.map(|subkey| (subkey, Nonce::draw(entropy)))
     }
 
     /// Appends one page to the run and to the bytes to be written.
     pub fn page(&mut self, run: &mut Run, page: PageNo, raw: &[u8]) -> FrameRef {
-        let closing = Self::closing(self.file.subkey.as_ref(), &mut self.nonce, self.entropy);
+        let closing = Self::closing(self.file.subkey.as_ref(), self.entropy);
         let place = self.file.place(run.end, u64::from(page.get()));
         let start = begin_frame(self.out, page.get(), run.commit);
         let body_bytes = append_body(self.out, place, run.commit, raw, Some(self.encoder), closing);
@@ -200,7 +194,7 @@ impl<D> Assembler<'_, D> {
     /// Appends the commit frame that closes the run. The chain in `payload` is set here.
     pub fn commit(&mut self, run: &mut Run, payload: &mut CommitPayload) {
         payload.chain = run.hasher.clone().finish(run.commit, payload);
-        let closing = Self::closing(self.file.subkey.as_ref(), &mut self.nonce, self.entropy);
+        let closing = Self::closing(self.file.subkey.as_ref(), self.entropy);
         let place = self.file.place(run.end, 0);
         let start = begin_frame(self.out, 0, run.commit);
         self.out.put_u64(payload.flushed.0);

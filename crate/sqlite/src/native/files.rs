@@ -81,6 +81,11 @@ impl FileStorage {
         &self.inner.directory
     }
 
+    /// Whether it is a single-file database.
+    pub fn is_single(&self) -> bool {
+        self.inner.single.is_some()
+    }
+
     /// Where a file of this name is.
     pub fn path_of(&self, name: &str) -> PathBuf {
         match &self.inner.single {

@@ -15,8 +15,9 @@
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
 //! I3  Who only reads makes no files, nor does anybody beside a single-file database before it writes: where there are none,
 //!     nobody has written, and it looks again each time.
-//! I4  Lock files are removed only with the turn to write held and nobody else's pin on the database. Who had opened them by
-//!     then, and not yet the database, finds them without a name when it tries to write or has opened it, and looks again.
+//! I4  Lock files stay, but for those beside a single-file database. These are removed, only with the turn to write held and nobody
+//!     else's pin on the database. Who had opened them by then, and not yet the database, finds them without a name when it
+//!     tries to write or has opened it, and looks again.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -168,7 +169,7 @@ impl FileLocks {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
             }
-            if !open.is_gone() {
+            if !self.storage.is_single() || !open.is_gone() {
                 return Ok(Some(open));
             }
             self.forget();
@@ -332,7 +333,7 @@ mod tests {
     #[test]
     fn removed_locks_are_noticed_by_who_had_opened_them() {
         let directory = tempfile::tempdir().unwrap();
-        let files = FileStorage::new(directory.path());
+        let files = FileStorage::single(&directory.path().join("database"));
         let (early, late) = (FileLocks::open(&files).unwrap(), FileLocks::when_needed(&files, false));
         FileLocks::remove(&files).unwrap();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
