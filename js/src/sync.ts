@@ -44,12 +44,14 @@ export async function openSync(name: string, options: SyncOpenOptions = {}): Pro
     ...compressionOf(compression),
     ...(key !== undefined && { key: await plain(name, { ...options, key }) }),
   }
+  let keeper: Keeper | undefined
   try {
-    const keeper = await Keeper.open(opening, reportError)
+    keeper = await Keeper.open(opening, reportError)
     await keeper.run(() => undefined)
     database = new ThreadDatabase(name, keeper)
     return database
   } catch (error) {
+    await keeper?.close().catch(() => undefined)
     throw told(error)
   }
 }
@@ -69,6 +71,8 @@ async function plain(name: string, { key, backend }: SyncOpenOptions & Required<
 /** What was thrown, as the class that is promised. */
 function told(error: unknown): CofferError {
   if (error instanceof CofferError) return error
+  // The browser's, not the engine's, which lives on.
+  if (error instanceof DOMException) return new CofferError('io', `the browser could not do it: ${String(error)}; try again`, { cause: error })
   const failure = encodeError(error)
   return decodeError(failure.code === 'not_ready' ? { code: 'busy', message: 'the database needs another file, which takes waiting; await flush() and try again' } : failure)
 }

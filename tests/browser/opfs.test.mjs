@@ -100,6 +100,65 @@ for (const engine of able) {
       assert.ok(seen.failed > 8, JSON.stringify(seen))
     })
 
+    for (const backend of ['opfs', 'auto']) {
+      await t.test(`in an app's own worker, which lives on, an opening on ${backend} that fails at any step leaves no handle open, and none finds another place`, async () => {
+        await page.goto(`${site.address}tests/browser/pages/sync.html`)
+        await page.waitForFunction(() => window.coffer !== undefined)
+        const seen = await page.evaluate((backend) => {
+          const work = async ({ CofferError, openSync, rawKey }, backend) => {
+            const open = (name) => openSync(name, { backend, key: rawKey(new Uint8Array(32).fill(6)) })
+            const look = (db, sql) => {
+              db.exec('create table if not exists t(x)')
+              const { n } = db.get('select count(*) as n from t')
+              if (sql !== undefined) db.exec(sql)
+              return [n, db.storageInfo().backend]
+            }
+            const kept = `kept ${backend}`
+            let rows = 0
+            await open(kept).then((db) => db.close())
+            const failed = []
+            const wrong = []
+            for (let step = 1; step < 200; step += 1) {
+              // Every second time there is no database yet.
+              const fresh = step % 2 === 1
+              const name = fresh ? `fresh ${backend} ${step}` : kept
+              const expected = JSON.stringify([fresh ? 0 : rows, 'opfs'])
+              self.failAt(step)
+              let [seen, what] = [undefined, '']
+              const came = await open(name)
+                .then((db) => {
+                  what = self.counts.failed
+                  self.failAt(0)
+                  seen = look(db)
+                  return db.close()
+                })
+                .then(() => 'opened', (error) => (error instanceof CofferError ? error.code : `untyped: ${error}`))
+              what ||= self.counts.failed
+              const left = self.counts.open
+              self.failAt(0)
+              if (what === '' && !fresh) break
+              failed.push(`${what}: ${came}`)
+              const start = performance.now()
+              const again = await open(name).then((db) => ((seen ??= look(db)), look(db, 'insert into t values (1)').concat(db.close())), ({ code, message }) => [`${code}: ${message}`])
+              if (!fresh) rows += 1
+              const took = performance.now() - start
+              // What was begun anew may be in the other place, where the first could not be had.
+              const right = fresh && backend === 'auto' ? again[0] === 0 : JSON.stringify(again.slice(0, 2)) === expected && JSON.stringify(seen) === expected
+              await again[2]
+              if (!right || left !== 0 || self.counts.open !== 0 || took > 1500) wrong.push({ step, what, came, left, expected, seen, again: again.slice(0, 2), took })
+              if (wrong.length > 5) break
+            }
+            return { failed, wrong }
+          }
+          return window.coffer.appWorker('./handled-sync.js')(`(coffer) => (${work})(coffer, '${backend}')`)
+        }, backend)
+        t.diagnostic(`${engine} ${backend}: ${seen.failed.length} steps failed: ${[...new Set(seen.failed)].join(', ')}`)
+        assert.deepEqual(seen.wrong, [])
+        assert.ok(seen.failed.filter((what) => !what.endsWith('opened')).length > 8)
+        await visit(page)
+      })
+    }
+
     for (const name of ['NoModificationAllowedError', 'InvalidStateError']) {
       await t.test(`a handle that another has (${name}) is asked for again for 3 s at the least`, async () => {
         const seen = await page.evaluate(async (busy) => {

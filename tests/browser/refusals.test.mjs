@@ -13,11 +13,11 @@ const site = served()
 test('on a server whatever stores is refused with what to do, and importing does nothing', async () => {
   const coffer = await import(path.join(root, 'dist', 'index.js'))
   const told = (promise) => promise.then(() => 'fine', (error) => [error instanceof coffer.CofferError, error.code, error.message.includes('browser')])
-  for (const call of [coffer.open('x'), coffer.list(), coffer.destroy('x'), coffer.inspect('x')]) {
-    assert.deepEqual(await told(call), [true, 'unsupported', true])
+  for (const call of [() => coffer.open('x'), () => coffer.list(), () => coffer.destroy('x'), () => coffer.inspect('x')]) {
+    assert.deepEqual(await told(call()), [true, 'unsupported', true])
   }
   // Looking into a file stores nothing, and is not refused for the place; it comes before the rest of restoring one.
-  for (const call of [coffer.inspect(new Blob(['x'])), coffer.restore('x', new Blob(['x']))]) assert.equal((await told(call))[1], 'foreign')
+  for (const call of [() => coffer.inspect(new Blob(['x'])), () => coffer.restore('x', new Blob(['x']))]) assert.equal((await told(call()))[1], 'foreign')
   const sync = await import(path.join(root, 'dist', 'sync.js'))
   await assert.rejects(sync.openSync('x'), (error) => error instanceof sync.CofferError)
 })

@@ -59,25 +59,24 @@ export class Keeper {
   static async open(opening: Opening, report: (error: unknown) => void, lock?: () => void, helper?: Helper): Promise<Keeper> {
     const backend = opening.backend ?? 'auto'
     const free = lock ?? (backend === 'memory' ? (): void => undefined : await takeLock(opening.name, waitMs))
+    let undo = (): Promise<void> => Promise.resolve().then(free)
     try {
       const mayMake = opening.create !== 'never' && opening.readonly !== true
       const directory = await findPlace(opening.name, backend, mayMake)
       if (directory === undefined) throw notFound(opening.name)
       const files = new OpenFiles(directory)
-      try {
-        await files.openAll()
-        const database = await opened(opening, files)
-        // A script whose first commit had to wait for a file would be begun again in the middle.
-        if (opening.readonly !== true) await files.prepareNext(database.nextFiles())
-        const keeper = new Keeper(opening, database, files, free, report, helper)
-        keeper.idle()
-        return keeper
-      } catch (error) {
-        await files.close()
-        throw error
-      }
+      undo = (): Promise<void> => files.close().finally(free)
+      await files.openAll()
+      const database = await opened(opening, files)
+      const keeper = new Keeper(opening, database, files, free, report, helper)
+      undo = (): Promise<void> => keeper.close()
+      // A script whose first commit had to wait for a file would be begun again in the middle.
+      if (opening.readonly !== true) await files.prepareNext(database.nextFiles())
+      keeper.idle()
+      return keeper
     } catch (error) {
-      free()
+      // I1. What went wrong first is what is told.
+      await undo().catch(() => undefined)
       throw error
     }
   }

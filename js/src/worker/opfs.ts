@@ -45,7 +45,12 @@ export class OpfsDirectory implements Directory {
   async open(name: string): Promise<OpenFile> {
     const file = await this.#folder.getFileHandle(name, { create: true }).catch(full)
     const handle = await held(file).catch(full)
-    this.#measure(handle)
+    try {
+      this.#measure(handle)
+    } catch (error) {
+      handle.close()
+      throw error
+    }
     return new OpfsFile(handle)
   }
 

@@ -22,26 +22,17 @@ export async function findPlace(name: string, backend: Place | 'auto', create: b
   }
 }
 
-/** OPFS where it works, unless the database is in IndexedDB already: made there while OPFS was not to be had. */
+/**
+ * Where it is; if it is nowhere, OPFS where that works. What is in OPFS while it is refused is not made anew in IndexedDB, empty: that would
+ * look like a loss.
+ */
 async function anywhere(name: string, create: boolean): Promise<Directory | undefined> {
-  let refusal: unknown
-  try {
-    const found = (await canUseOpfs()) ? await OpfsDirectory.find(name, false) : undefined
-    if (found !== undefined && (await existsInOpfs(name))) return found
-    if (await canUseOpfs()) return (await existsInIndexed(name)) ? await inIndexed(name, create) : await OpfsDirectory.find(name, create)
-  } catch (error) {
-    if (error instanceof CofferError) throw error
-    refusal = error
-  }
-  try {
-    return await inIndexed(name, create)
-  } catch (error) {
-    throw refusal === undefined ? error : unusable('OPFS nor IndexedDB', refusal)
-  }
+  if ((await seenInOpfs(name)) || ((await canUseOpfs()) && !(await existsInIndexed(name)))) return inOpfs(name, create)
+  return inIndexed(name, create)
 }
 
 async function inOpfs(name: string, create: boolean): Promise<Directory | undefined> {
-  if (!(await canUseOpfs())) throw new CofferError('unsupported', "this browser or window has no OPFS with synchronous handles; use 'indexeddb' or 'auto'")
+  if (!(await canUseOpfs())) throw new CofferError('unsupported', "this window has no OPFS with synchronous handles; reload it, or use 'indexeddb'")
   return OpfsDirectory.find(name, create)
 }
 
@@ -54,12 +45,16 @@ async function inIndexed(name: string, create: boolean): Promise<Directory | und
   }
 }
 
-let opfs: Promise<boolean> | undefined
+let usable = false
 
-/** Asks for a handle once: private windows and some engines have the methods, and refuse when they are called. */
-function canUseOpfs(): Promise<boolean> {
-  opfs ??= probe()
-  return opfs
+/** Asks for a handle, until it gets one: private windows and some engines have the methods, and refuse when they are called. */
+async function canUseOpfs(): Promise<boolean> {
+  return (usable ||= await probe())
+}
+
+/** Whether a database is in OPFS, where handles may be refused still. */
+async function seenInOpfs(name: string): Promise<boolean> {
+  return hasOpfs() && existsInOpfs(name).catch(() => false)
 }
 
 async function probe(): Promise<boolean> {
@@ -105,6 +100,6 @@ export async function listPlaces(): Promise<string[]> {
 
 /** Removes a database from wherever it is. */
 export async function removeFromPlaces(name: string): Promise<void> {
-  if (await canUseOpfs()) await removeFromOpfs(name)
+  if ((await seenInOpfs(name)) || (await canUseOpfs())) await removeFromOpfs(name)
   if (typeof indexedDB !== 'undefined') await removeFromIndexed(name)
 }
