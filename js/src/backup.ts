@@ -115,14 +115,27 @@ export async function blobOf(kit: Kit, source: Blob | ReadableStream<Uint8Array>
 
 /** A Blob, which browsers keep on disk when it is large, of what a stream brings. */
 async function collected({ CofferError }: Kit, stream: ReadableStream<Uint8Array>, signal: AbortSignal | undefined): Promise<Blob> {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  // Not piped: in WebKit a pipe hears no signal while the stream gives nothing.
+  const letGo = (reason: unknown): void => void reader?.cancel(reason).catch(() => undefined)
+  const giveUp = (): void => letGo(signal?.reason)
+  signal?.addEventListener('abort', giveUp)
   try {
+    reader = stream.getReader()
     const parts: Blob[] = []
-    // Piping is what a signal can end.
-    await stream.pipeTo(new WritableStream({ write: (chunk) => void parts.push(new Blob([chunk as Uint8Array<ArrayBuffer>])) }), signal === undefined ? {} : { signal })
-    return new Blob(parts)
+    for (;;) {
+      signal?.throwIfAborted()
+      const { done, value } = await reader.read()
+      signal?.throwIfAborted()
+      if (done) return new Blob(parts)
+      parts.push(new Blob([value as Uint8Array<ArrayBuffer>]))
+    }
   } catch (cause) {
+    letGo(cause)
     signal?.throwIfAborted()
     throw new CofferError('io', `what was to be read could not be read: ${String(cause)}`, { cause })
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
   }
 }
 
