@@ -24,7 +24,7 @@ fn open(path: &Path, upkeep: Upkeep, settings: Settings) -> Database {
     Database::open(path, OpenOptions { upkeep, settings, ..OpenOptions::default() }).unwrap()
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(Instant::now() < end, "{what}");

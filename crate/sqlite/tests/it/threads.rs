@@ -7,6 +7,8 @@ use std::time::Duration;
 use coffer_sqlite::rusqlite::TransactionBehavior;
 use coffer_sqlite::{Connection, Database, ErrorCode, Key, OpenOptions, Settings};
 
+use crate::logs::until;
+
 fn busy(database: &Database) -> Connection {
     let connection = database.connect().unwrap();
     connection.execute_batch("pragma busy_timeout = 60000").unwrap();
@@ -77,8 +79,8 @@ fn money_moved_by_many_threads_stays_the_same_sum() {
             assert!(reader.join().unwrap() > 0);
         }
     });
+    until("the log is folded", || database.storage_info().unwrap().last_checkpoint > 0);
     assert_eq!(database.take_upkeep_failure(), None);
-    assert!(database.storage_info().unwrap().last_checkpoint > 0, "the log was folded meanwhile");
 }
 
 #[test]
