@@ -87,7 +87,7 @@ pub struct OpenOptions {
     /// unless a scan is noticed.
     pub cluster_bytes: u32,
     /// A log file that has to grow, grows by up to this much more than is needed: a flush waits for the file system's note of each
-    /// growth. Default: 256 KiB; in memory, 0.
+    /// growth. Default: 1 MiB; in wasm 256 KiB; in memory, 0.
     pub log_ahead_bytes: u32,
     /// What `storage_info` calls the place of the files of [`Database::on_storage`]. Default: `storage`.
     pub place: &'static str,
@@ -116,7 +116,7 @@ impl Default for OpenOptions {
             threads: default_threads(),
             connection_cache_bytes: 16 << 20,
             cluster_bytes: 0,
-            log_ahead_bytes: 256 << 10,
+            log_ahead_bytes: if cfg!(target_family = "wasm") { 256 << 10 } else { 1 << 20 },
             place: "storage",
             #[cfg(not(target_family = "wasm"))]
             backend: crate::native::Backend::default(),

@@ -40,18 +40,9 @@ pub struct FileDevice {
     name: String,
     file: File,
     writable: bool,
-    /// For a log: the file's length, once it is known. Logs grow ahead of what is written.
-    grown: Option<Mutex<Option<u64>>>,
     /// Held for as long as the device is.
     _pin: Arc<Pin>,
 }
-
-/// Files that are flushed with every commit. A flush that has to store a new length or new blocks costs the system a journal
-/// entry of its own, several times the flush itself, so these grow by many zeros at a time: as much again as they have,
-/// within these bounds.
-const LOG_PREFIX: &str = "log-";
-const GROWTH_BYTES_MIN: u64 = 64 << 10;
-const GROWTH_BYTES_MAX: u64 = 1 << 20;
 
 /// Names that belong to the directory's locks, not to the database.
 const LOCK_PREFIX: &str = "lock-";
@@ -179,8 +170,7 @@ impl Storage for FileStorage {
             return Err(DeviceError::new(DeviceOp::Open, name, 0, DeviceErrorKind::NotFound));
         }
         let pin = self.pin(name, &path, &file).map_err(fail)?;
-        let grown = name.starts_with(LOG_PREFIX).then(Mutex::default);
-        Ok(FileDevice { name: name.to_owned(), file, writable: mode != OpenMode::Read, grown, _pin: pin })
+        Ok(FileDevice { name: name.to_owned(), file, writable: mode != OpenMode::Read, _pin: pin })
     }
 
     fn list(&self) -> Result<Vec<String>, DeviceError> {
@@ -247,23 +237,6 @@ impl FileDevice {
         device_error(op, &self.name, offset, error)
     }
 
-    /// Makes room behind what a log has. Failing to is no harm: the next write grows the file by itself.
-    fn grow_ahead(&self, end: u64) {
-        let Some(grown) = &self.grown else { return };
-        let mut grown = lock(grown);
-        let known = grown.or_else(|| self.file.metadata().ok().map(|metadata| metadata.len()));
-        let Some(len) = known else { return };
-        *grown = Some(len.max(end));
-        if end < len || len == 0 {
-            return;
-        }
-        let growth = end.next_power_of_two().clamp(GROWTH_BYTES_MIN, GROWTH_BYTES_MAX);
-        let room = vec![0; usize::try_from(growth - end % growth).unwrap_or(0)];
-        if self.file.write_all_at(&room, end).is_ok() {
-            *grown = Some(end + room.len() as u64);
-        }
-    }
-
     fn check_writable(&self, op: DeviceOp, offset: u64) -> Result<(), DeviceError> {
         if self.writable {
             return Ok(());
@@ -284,18 +257,12 @@ impl Device for FileDevice {
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
         self.check_writable(DeviceOp::Write, offset)?;
-        self.file.write_all_at(data, offset).map_err(|error| self.fail(DeviceOp::Write, offset, &error))?;
-        self.grow_ahead(offset + data.len() as u64);
-        Ok(())
+        self.file.write_all_at(data, offset).map_err(|error| self.fail(DeviceOp::Write, offset, &error))
     }
 
     fn truncate(&self, len: u64) -> Result<(), DeviceError> {
         self.check_writable(DeviceOp::Truncate, len)?;
-        self.file.set_len(len).map_err(|error| self.fail(DeviceOp::Truncate, len, &error))?;
-        if let Some(grown) = &self.grown {
-            *lock(grown) = Some(len);
-        }
-        Ok(())
+        self.file.set_len(len).map_err(|error| self.fail(DeviceOp::Truncate, len, &error))
     }
 
     fn flush(&self) -> Result<(), DeviceError> {
