@@ -1,7 +1,8 @@
 //! A directory of files of which the sealed ones are read through memory maps.
 //!
 //! A read of a mapped file is a copy of memory, without a call of the system. Only files opened for reading are mapped:
-//! the store opens sealed segments so, and those never change. Logs and the manifest are read by position.
+//! the store opens sealed segments so, and those never change. Who only reads opens logs so as well, which are not mapped:
+//! their writer cuts them.
 //!
 //! I1  A map is made once, at the length the file had when it was opened. Whoever cuts a sealed segment behind our back
 //!     (which no Coffer does) ends this process with a bus error; use [`super::FileStorage`] where that is to be feared.
@@ -9,6 +10,9 @@
 use coffer_store::{Device, DeviceError, DeviceErrorKind, DeviceOp, OpenMode, Storage};
 
 use super::files::{FileDevice, FileStorage, device_error};
+
+/// What the names of logs begin with.
+const LOG_PREFIX: &str = "log-";
 
 /// The files of a database in a directory, sealed ones mapped.
 #[derive(Clone, Debug)]
@@ -38,7 +42,7 @@ impl Storage for MapStorage {
         let file = self.files.open(name, mode)?;
         let mut map = None;
         // An empty file cannot be mapped.
-        if mode == OpenMode::Read && file.len()? > 0 {
+        if mode == OpenMode::Read && !name.starts_with(LOG_PREFIX) && file.len()? > 0 {
             let mapped = crate::ffi::map_file(file.file());
             map = Some(mapped.map_err(|error| device_error(DeviceOp::Open, name, 0, &error))?);
         }

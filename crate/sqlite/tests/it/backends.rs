@@ -5,6 +5,7 @@ use std::fs;
 use coffer_sim::device_suite::{Abilities, run};
 use coffer_sqlite::native::{Backend, FileStorage, MapStorage};
 use coffer_sqlite::{Create, Database, ErrorCode, Key, OpenOptions};
+use coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
 
 fn abilities() -> Abilities {
     Abilities { offset_max: 5 << 30, ..Abilities::default() }
@@ -34,6 +35,16 @@ fn mapped_files_pass_the_device_suite() {
         MapStorage::new(FileStorage::new(path))
     });
     assert!(held > 10, "only {held} claims");
+}
+
+#[test]
+fn a_log_that_is_cut_while_it_is_read_is_an_error_and_not_the_end_of_the_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log-0");
+    fs::write(&log, [1; 10_000]).unwrap();
+    let device = MapStorage::new(FileStorage::new(directory.path())).open("log-0", OpenMode::Read).unwrap();
+    fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    assert_eq!(device.read_at(5000, &mut [0; 100]).unwrap_err().kind, DeviceErrorKind::ShortRead);
 }
 
 #[test]
