@@ -297,7 +297,10 @@ impl<S: Storage> Store<S> {
         self.check_writable()?;
         self.recycle();
         let kept = self.options.log_bytes_kept;
-        for spare in self.spares.iter_mut().filter(|spare| spare.file_bytes > kept) {
+        let storage = &self.storage;
+        // One that was found at the opening may still be read by another process.
+        let free = |spare: &SpareLog<S::Device>| !storage.is_pinned(&spare.number.name());
+        for spare in self.spares.iter_mut().filter(|spare| spare.file_bytes > kept && free(spare)) {
             spare.device.truncate(kept)?;
             spare.file_bytes = kept;
         }

@@ -345,3 +345,22 @@ fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
     drop(store);
     assert_version(&open(&disk.files, small(), None), 1..=3, 2);
 }
+
+#[test]
+fn a_waiting_log_that_another_process_reads_is_not_cut() {
+    let disk = Filling::default();
+    let mut store = create_filling(&disk, None);
+    let mut txn = store.begin();
+    write(&mut txn, 1..=3, 1);
+    store.commit(txn, Commit::default()).unwrap();
+    store.checkpoint(&coffer_store::Inline, 1).unwrap();
+    drop(store);
+    let before = disk.files.bytes("log-0").unwrap().len();
+    for (pinned, left) in [(Some("log-0"), before), (None, 0)] {
+        let reading = Filling { pinned, ..disk.clone() };
+        let (mut store, _) = Store::open(reading, Box::new(Seeded(3)), small(), None).unwrap();
+        store.set_options(|options| options.log_bytes_kept = 0);
+        store.tidy().unwrap();
+        assert_eq!(disk.files.bytes("log-0").unwrap().len(), left, "read by another process: {}", pinned.is_some());
+    }
+}
