@@ -43,7 +43,7 @@ fn child() {
     let database = open(Path::new(&path));
     match task.as_str() {
         "append" => append(&database),
-        "move" => move_money(&database, 60),
+        "move" => move_money_in_threads(&database),
         other => panic!("{other}"),
     }
 }
@@ -135,6 +135,16 @@ fn a_process_killed_a_hundred_times_loses_nothing_acknowledged() {
     }
 }
 
+/// Sixty moves. Threads of one process, and its upkeep, hold the processes' lock together: what another process wrote must be taken
+/// in before any of them goes on.
+fn move_money_in_threads(database: &Database) {
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| move_money(database, 20));
+        }
+    });
+}
+
 #[test]
 fn locks_are_traced_when_the_environment_asks() {
     let directory = tempfile::tempdir().unwrap();
@@ -155,7 +165,7 @@ fn locks_are_traced_when_the_environment_asks() {
 }
 
 #[test]
-fn two_processes_move_money_on_one_database() {
+fn three_processes_of_three_threads_move_money_on_one_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let database = open(&path);
@@ -166,7 +176,7 @@ fn two_processes_move_money_on_one_database() {
     }
     let mut child = spawn("move", &path);
     let mut other = spawn("move", &path);
-    move_money(&database, 60);
+    move_money_in_threads(&database);
     assert!(child.wait().unwrap().success());
     assert!(other.wait().unwrap().success());
     let (moves, distinct, sum): (i64, i64, i64) = connection
