@@ -123,10 +123,13 @@ where
 
     /// Runs with the store. After [`Core::close`] there is none.
     pub fn with_store<R>(&self, section: impl FnOnce(&mut Store<S>) -> Result<R, Error>) -> Result<R, Error> {
-        match lock(&self.store).as_mut() {
-            Some(store) => section(store),
-            None => Err(Error::Poisoned),
+        let mut store = lock(&self.store);
+        let Some(store) = store.as_mut() else { return Err(Error::Poisoned) };
+        let result = section(store);
+        if let (Err(_), true, Some(process)) = (&result, store.is_poisoned(), self.process()) {
+            process.lost_track();
         }
+        result
     }
 
     /// As [`Core::with_store`], and publishes the head that it leaves.
@@ -204,14 +207,17 @@ where
     /// Takes in what other processes wrote, as one who holds the turn of this process. Whoever else holds it waits for the end, for
     /// it would write where they have written.
     fn take_in(&self, process: &dyn ProcessLock) -> Result<(), Error> {
-        if !process.is_behind() {
+        if !process.is_behind() && !process.is_unproven() {
             return Ok(());
         }
         let _one = lock(&self.taking_in);
         if process.is_behind() {
             self.refresh()?;
-            process.caught_up();
         }
+        if process.is_unproven() {
+            self.with_store(Store::prove)?;
+        }
+        process.caught_up();
         Ok(())
     }
 

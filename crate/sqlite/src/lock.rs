@@ -25,8 +25,12 @@ pub trait ProcessLock: Portable {
     /// Whether another process has been it since we were, and what it wrote has not been taken in: whoever finds that must not
     /// write, however many of this process found it before.
     fn is_behind(&self) -> bool;
-    /// It has been taken in, by who holds the turn of this process.
+    /// Whether who was it before did not end in order, so that what it wrote last may be there to read and not durable.
+    fn is_unproven(&self) -> bool;
+    /// It has been taken in, by who holds the turn of this process, and is durable if it was unproven.
     fn caught_up(&self);
+    /// This process does not know what it has stored, and will not end in order.
+    fn lost_track(&self);
     /// Lets other processes write.
     fn release_write(&self);
     /// Tells other processes that there is something new to read.

@@ -11,7 +11,8 @@
 //!
 //! I1  `lock-write` also holds two counts. The first grows whenever a process becomes the writer, before it writes: who
 //!     finds it changed has to look again, even if that process died half-way. The second grows after each commit, and
-//!     tells readers that looking again is worth it.
+//!     tells readers that looking again is worth it. Behind them stands whether a writer is at work: where one died, or
+//!     ended without knowing what it had stored, the next one finds that and stores it again.
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
 //! I3  Who only reads makes no files, nor does anybody beside a single-file database before it writes: where there are none,
 //!     nobody has written, and it looks again each time.
@@ -48,6 +49,10 @@ pub(crate) struct FileLocks {
     begun: AtomicU64,
     /// It was another when we took the lock, and nobody has looked again since (I1).
     behind: AtomicBool,
+    /// The writer before had not ended in order when we took the lock, and nobody has stored again what it wrote since (I1).
+    unproven: AtomicBool,
+    /// We shall not either.
+    lost_track: AtomicBool,
     /// The second count as of which we have looked.
     seen: AtomicU64,
 }
@@ -61,8 +66,11 @@ struct Open {
 /// Where the counts are.
 const BEGUN: usize = 0;
 const ANNOUNCED: usize = 1;
+/// 1 while a writer is at work.
+const AT_WORK: usize = 2;
+const COUNTS: usize = 3;
 /// The counts, and what keeps their block.
-const WRITE_BYTES: u64 = 24;
+const WRITE_BYTES: u64 = 32;
 
 impl Open {
     fn new(storage: &FileStorage, reader: bool, make: bool) -> Result<Self, DeviceError> {
@@ -82,7 +90,7 @@ impl Open {
             // where a map is written to and the disk has no room for it, the process is killed.
             write.write_all_at(&[0; 8], WRITE_BYTES - 8).map_err(fail)?;
         }
-        let counts = SharedCounts::map(&write, 2, !reader).map_err(fail)?;
+        let counts = SharedCounts::map(&write, COUNTS, !reader).map_err(fail)?;
         Ok(Self { write, files: open(FILES)?, counts })
     }
 
@@ -112,6 +120,8 @@ impl FileLocks {
             files_turn: Mutex::new(()),
             begun: AtomicU64::new(0),
             behind: AtomicBool::new(false),
+            unproven: AtomicBool::new(false),
+            lost_track: AtomicBool::new(false),
             seen: AtomicU64::new(0),
         };
         if let Ok(Some(open)) = locks.look(false) {
@@ -206,6 +216,10 @@ impl ProcessLock for FileLocks {
             if self.begun.swap(Self::count_on(&open, BEGUN), Ordering::AcqRel) != before {
                 self.behind.store(true, Ordering::Release);
             }
+            if open.counts.load(AT_WORK) != 0 {
+                self.unproven.store(true, Ordering::Release);
+            }
+            open.counts.store(AT_WORK, 1);
         }
         *holders += 1;
         Ok(true)
@@ -215,8 +229,17 @@ impl ProcessLock for FileLocks {
         self.behind.load(Ordering::Acquire)
     }
 
+    fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Acquire)
+    }
+
     fn caught_up(&self) {
         self.behind.store(false, Ordering::Release);
+        self.unproven.store(false, Ordering::Release);
+    }
+
+    fn lost_track(&self) {
+        self.lost_track.store(true, Ordering::Release);
     }
 
     fn release_write(&self) {
@@ -224,6 +247,9 @@ impl ProcessLock for FileLocks {
         let mut holders = lock(&self.holders);
         *holders = holders.saturating_sub(1);
         if *holders == 0 {
+            if !self.lost_track.load(Ordering::Acquire) && !self.is_unproven() {
+                open.counts.store(AT_WORK, 0);
+            }
             // Unlocking a lock that we hold cannot fail but for a broken descriptor, with which the lock is gone anyway.
             drop(open.write.unlock());
         }
@@ -301,6 +327,29 @@ mod tests {
         assert!(!theirs.is_behind());
         theirs.release_write();
         assert!(theirs.try_write().unwrap() && !theirs.is_behind(), "nobody wrote since");
+    }
+
+    #[test]
+    fn a_writer_that_did_not_end_in_order_is_noticed_until_what_it_wrote_is_stored_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let [killed, ours, theirs] = [(); 3].map(|()| FileLocks::open(&files).unwrap());
+        assert!(killed.try_write().unwrap() && !killed.is_unproven(), "nobody wrote before");
+        drop(killed);
+        assert!(ours.try_write().unwrap() && ours.is_unproven());
+        ours.release_write(); // without having managed to
+        assert!(theirs.try_write().unwrap() && theirs.is_unproven());
+        theirs.caught_up();
+        theirs.release_write();
+        assert!(ours.try_write().unwrap());
+        ours.caught_up();
+        ours.lost_track();
+        ours.release_write();
+        assert!(theirs.try_write().unwrap() && theirs.is_unproven(), "a flush had failed there");
+        theirs.caught_up();
+        theirs.release_write();
+        let next = FileLocks::open(&files).unwrap();
+        assert!(next.try_write().unwrap() && !next.is_unproven());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The first writes after an opening, once all is understood: what was found becomes durable, and what is outlived goes.
+//! The first writes after an opening, once all is understood: what was found becomes durable, and what is outlived goes. And
+//! what another process may have left behind while this one had the database open.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,14 +28,27 @@ impl<S: Storage> Store<S> {
             log.file_bytes = log.end;
         }
         if self.flushed < self.view.commit || recovered.bytes_dropped > 0 {
-            // The process before may have seen a flush fail. A system that then takes the bytes for clean shows them until
-            // the power goes, and no flush stores them: they have to be written again.
-            rewrite(&log.file.device, unproven_start(log, self.flushed), log.end)?;
-            log.file.device.flush()?;
-            self.storage.flush_names()?;
-            self.names_changed = false;
-            self.flushed = self.view.commit;
+            self.store_again()?;
         }
+        Ok(())
+    }
+
+    /// Makes durable what was found beyond the known flushes, by a writer that another process went before without having
+    /// ended in order. On an error nothing may be written before it is tried again.
+    pub fn prove(&mut self) -> Result<()> {
+        self.check_writable()?;
+        if self.flushed < self.view.commit { self.store_again() } else { Ok(()) }
+    }
+
+    /// The process before may have seen a flush fail. A system that then takes the bytes for clean shows them until the power
+    /// goes, and no flush stores them: they have to be written again.
+    fn store_again(&mut self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        rewrite(&log.file.device, unproven_start(log, self.flushed), log.end)?;
+        log.file.device.flush()?;
+        self.storage.flush_names()?;
+        self.names_changed = false;
+        self.flushed = self.view.commit;
         Ok(())
     }
 
