@@ -95,6 +95,33 @@ for (const engine of engines) {
       })
     }
 
+    for (const backend of placesOf(engine)) {
+      await t.test(`${backend}: a database is closed when all of it is stored, also what nobody waited for`, async () => {
+        const seen = await page.evaluate(async (backend) => {
+          const { open } = window.coffer
+          const seen = []
+          for (let round = 0; round < 10; round += 1) {
+            const name = `drained ${backend} ${round}`
+            let worker
+            const db = await open(name, { backend, durability: 'relaxed', worker: () => (worker = new Worker('/dist/worker.js')) })
+            await db.exec('create table t(x, body)')
+            const asked = Array.from({ length: 40 }, (_, x) => db.run('insert into t values (?, randomblob(20000))', [x]))
+            if (round % 2 === 0) await Promise.all(asked)
+            await db.close()
+            // As soon as it says that it is closed, its worker may go.
+            worker.terminate()
+            const again = await open(name, { backend })
+            const { n } = await again.get('select count(*) as n from t')
+            const { integrity_check: check } = await again.get('pragma integrity_check')
+            await again.close()
+            seen.push([n, check])
+          }
+          return seen
+        }, backend)
+        assert.deepEqual(seen, Array(10).fill([40, 'ok']))
+      })
+    }
+
     await t.test('a strict commit of IndexedDB is answered when its transaction is complete, and a hundred take a few', async () => {
       const seen = await page.evaluate(async () => {
         const { open, pause } = window.coffer

@@ -51,6 +51,39 @@ for (const engine of engines) {
       assert.deepEqual([count, first, last], [10_000, { i: 1, name: 'row 1' }, { i: 10_000, name: 'row 10000' }])
     })
 
+    await t.test('a large result leaves the worker in parts, handed over and not copied, and the page reads the first before the last is made', async () => {
+      const seen = await page.evaluate(async () => {
+        const channel = new BroadcastChannel('handing')
+        const told = []
+        let complete
+        channel.onmessage = ({ data }) => (data === 'told' ? complete() : told.push(data))
+        const db = await window.coffer.open('handed', { backend: 'memory', worker: () => new Worker('/tests/browser/pages/handing.js') })
+        const rows = (count) => `with recursive n(i) as (select 1 union all select i + 1 from n where i < ${count}) select i, hex(zeroblob(200)) as body from n`
+        const asked = performance.now()
+        const all = await db.query(rows(20_000))
+        const whole = performance.now() - asked
+        await new Promise((resolve) => {
+          complete = resolve
+          channel.postMessage('told')
+        })
+        const parts = told.splice(0).filter(({ all }) => all > 10_000)
+        const began = performance.now()
+        let first
+        let count = 0
+        for await (const { i } of db.iterate(rows(1_000_000_000))) {
+          first ??= performance.now() - began
+          count = i
+          if (i === 1000) break
+        }
+        // Whoever breaks off is not made to wait for what nobody will read.
+        const { one } = await db.get('select 1 as one')
+        await db.close()
+        channel.close()
+        return { rows: all.length, parts: parts.length, bytes: parts.reduce((sum, { all }) => sum + all, 0), copied: parts.filter(({ all, over }) => over !== all).length, sooner: first < whole, count, one }
+      })
+      assert.deepEqual({ ...seen, parts: seen.parts > 10, bytes: seen.bytes > 8e6 }, { rows: 20_000, parts: true, bytes: true, copied: 0, sooner: true, count: 1000, one: 1 })
+    })
+
     await t.test('a column may be called anything', async () => {
       const seen = await page.evaluate(async () => {
         const db = await window.coffer.open('names', { backend: 'memory' })

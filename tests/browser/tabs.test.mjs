@@ -296,6 +296,74 @@ const cases = {
 
   'two tabs do so too': transfers(2),
 
+  'no tab reads anything older than what any of them was told, while leaders come and go': {
+    run: async (name, options, rounds) => {
+      const { pause, random, settles, tab } = window.tabs
+      const draw = random(23)
+      let told = 0
+      let [writes, reads] = [0, 0]
+      const wrong = []
+      const openOne = async () => {
+        const place = await tab()
+        return { place, db: await settles(place.open(name, options)), alive: true }
+      }
+      const first = await openOne()
+      await first.db.exec('create table t(x integer primary key)')
+      const write = async (one) => {
+        while (one.alive) {
+          const done = await settles(one.db.run('insert into t default values')).catch(() => undefined)
+          if (done !== undefined) {
+            writes += 1
+            told = Math.max(told, done.lastInsertRowid)
+          }
+        }
+      }
+      const latest = 'select coalesce(max(x), 0) as x from t'
+      const ways = [
+        (db) => db.get(latest).then(({ x }) => x),
+        (db) => db.transaction(async (tx) => (await tx.get(latest)).x, { readonly: true }),
+        async (db) => {
+          let last = 0
+          for await (const { x } of db.iterate('select x from t order by x desc limit 1')) last = x
+          return last
+        },
+      ]
+      const read = async (one) => {
+        for (let way = 0; one.alive; way = (way + 1) % ways.length) {
+          const known = told
+          const x = await settles(ways[way](one.db)).catch(() => undefined)
+          if (x === undefined) continue
+          reads += 1
+          if (x < known) wrong.push({ way, known, x })
+        }
+      }
+      const start = (one) => {
+        write(one)
+        read(one)
+        return one
+      }
+      const all = [start(first)]
+      for (let count = 0; count < 3; count += 1) all.push(start(await openOne()))
+      for (let round = 0; round < rounds; round += 1) {
+        await pause(50 + draw(150))
+        const one = all[round % 2 === 0 ? Math.max(0, all.findIndex(({ db }) => db.leader === 'self')) : draw(all.length)]
+        one.alive = false
+        one.place.close()
+        all[all.indexOf(one)] = start(await openOne())
+      }
+      for (const one of all) one.alive = false
+      const { db } = all[0]
+      const { n } = await settles(db.get('select count(*) as n from t'))
+      for (const { place } of all) place.close()
+      return { wrong: wrong.slice(0, 10), reads, writes, kept: n >= writes }
+    },
+    check: ({ wrong, reads, writes, kept }, t) => {
+      t.diagnostic(`${reads} reads beside ${writes} writes`)
+      assert.deepEqual({ wrong, kept }, { wrong: [], kept: true })
+      assert.ok(reads > 50 && writes > 50)
+    },
+  },
+
   'a live query sees the commits of other tabs, and after a hand-over only what is new': {
     run: async (name, options) => {
       const { pause, tab, until } = window.tabs
