@@ -46,7 +46,8 @@ export async function openSync(name: string, options: SyncOpenOptions = {}): Pro
   }
   let keeper: Keeper | undefined
   try {
-    keeper = await Keeper.open(opening, reportError)
+    // Not the function itself, which a browser lets nobody call as a method.
+    keeper = await Keeper.open(opening, (error) => reportError(error))
     await keeper.run(() => undefined)
     database = new ThreadDatabase(name, keeper)
     return database

@@ -375,22 +375,26 @@ export async function listIndexed(): Promise<string[]> {
 /** Whether there is a database of this name in IndexedDB. */
 export async function existsInIndexed(name: string): Promise<boolean> {
   if (typeof indexedDB === 'undefined') return false
-  const db = await opened(name, false)
-  if (db === undefined) return false
-  const length = await reading(db, (files) => answer(files.get('manifest') as IDBRequest<number | undefined>))
-  db.close()
-  return (length ?? 0) > 0
+  return ((await look(name, (files) => answer(files.get('manifest') as IDBRequest<number | undefined>))) ?? 0) > 0
 }
 
 /** The root of a database, read beside whoever has it open. */
 export async function rootInIndexed(name: string): Promise<Blob | undefined> {
+  const [length, chunks] = (await look(name, (files, chunks) =>
+    Promise.all([answer(files.get('manifest') as IDBRequest<number | undefined>), answer(chunks.getAll(chunksOf('manifest')) as IDBRequest<Uint8Array<ArrayBuffer>[]>)]),
+  )) ?? [0, []]
+  return length === undefined || length === 0 ? undefined : new Blob(chunks.map((chunk) => whole(chunk))).slice(0, length)
+}
+
+/** Reads from a database if it is there, and lets go of it whatever happens: nobody could remove it otherwise. */
+async function look<T>(name: string, read: (files: IDBObjectStore, chunks: IDBObjectStore) => Promise<T>): Promise<T | undefined> {
   const db = await opened(name, false)
   if (db === undefined) return undefined
-  const [length, chunks] = await reading(db, (files, chunks) =>
-    Promise.all([answer(files.get('manifest') as IDBRequest<number | undefined>), answer(chunks.getAll(chunksOf('manifest')) as IDBRequest<Uint8Array<ArrayBuffer>[]>)]),
-  )
-  db.close()
-  return length === undefined || length === 0 ? undefined : new Blob(chunks.map((chunk) => whole(chunk))).slice(0, length)
+  try {
+    return await reading(db, read)
+  } finally {
+    db.close()
+  }
 }
 
 /** Removes a database and all its files. */

@@ -1,7 +1,7 @@
-// Counts the handles of OPFS in this worker and the bytes that are read, and has any step of opening fail on demand: by the order in its
+// Counts the handles of OPFS in this worker, the bytes that are read and the connections to IndexedDB, and has any step of opening fail on demand: by the order in its
 // address, { fail: n } for the nth step and { busy: name, ms } to refuse handles by that error, or by `failAt`. The channel `handles` tells the counts.
 
-const counts = { open: 0, most: 0, reads: 0, bytes: 0, writes: 0, steps: 0, failed: '' }
+const counts = { open: 0, most: 0, connections: 0, reads: 0, bytes: 0, writes: 0, steps: 0, failed: '' }
 let fail = 0
 let busy
 
@@ -55,10 +55,44 @@ wrap(handles, 'write', (go) => {
   counts.writes += 1
   return go()
 })
-for (const name of ['flush', 'getSize', 'truncate']) {
+for (const name of ['flush', 'truncate']) {
   wrap(handles, name, (go) => {
     step(name)
     return go()
+  })
+}
+const asked = new WeakMap()
+wrap(handles, 'getSize', (go, _, handle) => {
+  // One file is asked a hundred times, to see what a call costs: a few of them are as good as all.
+  asked.set(handle, (asked.get(handle) ?? 0) + 1)
+  if (asked.get(handle) <= 3) step('getSize')
+  return go()
+})
+
+wrap(IDBFactory.prototype, 'open', (go) => {
+  step('open')
+  const request = go()
+  request.addEventListener('success', () => (counts.connections += 1))
+  return request
+})
+wrap(IDBDatabase.prototype, 'close', (go) => {
+  counts.connections -= 1
+  return go()
+})
+wrap(IDBDatabase.prototype, 'transaction', (go) => {
+  step('transaction')
+  return go()
+})
+for (const name of ['get', 'getAll', 'getAllKeys', 'put']) {
+  wrap(IDBObjectStore.prototype, name, (go, _, store) => {
+    const request = go()
+    try {
+      step(name)
+    } catch {
+      // As the browser does when its disk fails; never between two calls.
+      queueMicrotask(() => store.transaction.abort())
+    }
+    return request
   })
 }
 
