@@ -2,7 +2,7 @@
 //
 //   dist/index.js        the page's side in one file; its `new URL('./...', import.meta.url)` reaches the user's bundler untouched
 //   dist/sync.js         the engine's side without messages, for an app's own worker
-//   dist/backup.js, dist/backups.js, dist/formats.js, dist/server.js   what of it few pages use
+//   dist/backup.js, dist/backups.js, dist/formats.js, dist/keyring.js, dist/sealing.js, dist/server.js   what of it few pages use
 //   dist/inline.js       the same, with worker and engine in it as text
 //   dist/worker.js       the worker's side in one file
 //   dist/store.wasm      the engine
@@ -19,7 +19,7 @@ const at = (...parts) => path.join(root, ...parts)
 const entries = ['index', 'inline', 'sync']
 
 /** Parts of the page's side that are files of their own. */
-const aside = ['backup', 'backups', 'formats', 'server']
+const aside = ['backup', 'backups', 'formats', 'keyring', 'sealing', 'server']
 
 function bundle(webpack, config) {
   return new Promise((resolve, reject) => {
@@ -88,9 +88,20 @@ const inside = new RegExp(`^(?:__(?:wbg_ptr|destroy_into_raw|wrap|unwrap)|${[
   'takeJob', 'tell', 'transactions', 'turned', 'unseen', 'usable', 'verifyChore', 'watches', 'wentBack', 'writes',
 ].join('|')})$`)
 
-/** What runs beside the engine, in one file. A second minifier after the first takes another 3 % off what is downloaded. */
+/** The same on the page's side, whose files share them. */
+const insidePage = new RegExp(`^(?:${[
+  'administer', 'ahead', 'away', 'byte', 'carry', 'ended', 'finish', 'heed', 'isFinalized', 'joins', 'losses', 'moves', 'openFrom', 'over', 'own', 'plainOf', 'plainOfNew', 'register', 'rejoin', 'rekey', 'restart',
+  'secretOf', 'take', 'tell', 'transact',
+].join('|')})$`)
+
+/** What runs beside the engine, in one file. */
 async function beside(esbuild, terser, name, format) {
   await esbuild({ ...bundled, entryPoints: [`js/src/${name}.ts`], outfile: `dist/${name}.js`, format, plugins: [glue], mangleProps: inside })
+  return smaller(terser, name, format)
+}
+
+/** A second minifier after the first takes another 3 % off what is downloaded. */
+async function smaller(terser, name, format) {
   const file = at('dist', `${name}.js`)
   const sourceMap = { content: fs.readFileSync(`${file}.map`, 'utf8'), includeSources: true, url: `${name}.js.map` }
   const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false, comparisons: false, conditionals: false }, sourceMap })
@@ -137,8 +148,11 @@ await entry(async () => {
   fs.writeFileSync(at('dist', 'store.wasm'), wasm)
 
   // What few pages use is loaded when it is used. These import nothing, so they share no code with the page's file that would be there twice.
-  await build({ ...bundled, entryPoints: aside.map((name) => `js/src/${name}.ts`), outdir: 'dist', format: 'esm', external: aside.map((name) => `./${name}.js`) })
-  await build({ ...bundled, entryPoints: ['js/src/index.ts'], outfile: 'dist/index.js', format: 'esm', external: aside.map((name) => `./${name}.js`) })
+  const pages = [...aside, 'index']
+  const paged = { ...bundled, outdir: 'dist', format: 'esm', external: aside.map((name) => `./${name}.js`), mangleProps: insidePage }
+  const { mangleCache } = await build({ ...paged, entryPoints: ['js/src/index.ts'], mangleCache: {} })
+  await build({ ...paged, entryPoints: aside.map((name) => `js/src/${name}.ts`), mangleCache })
+  for (const name of pages) await smaller(minify, name, 'esm')
   const page = fs.readFileSync(at('dist', 'index.js'), 'utf8')
   for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) {
     if (!page.includes(literal)) throw new SetupError(`dist/index.js lacks ${literal}, the only form that users' bundlers recognise`)

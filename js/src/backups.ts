@@ -15,8 +15,9 @@ const browserClock: Clock = {
 
 /** Begins to take backups. */
 export function startBackups(database: Database, options: BackupsOptions): Backups {
-  const { every, keep = {}, skipUnchanged = true, onSuccess, onError, backoff = {}, clock = browserClock, format = 'coffer', compress } = options
-  const { first = Math.min(every, 10_000), factor = 2, most = every } = backoff
+  const { every, skipUnchanged = true, onSuccess, onError, clock = browserClock, format = 'coffer', compress } = options
+  const { keep, backoff } = options
+  const { first = Math.min(every, 10_000), factor = 2, most = every } = backoff ?? {}
   const folder = folderOf(options.target)
   const prefix = `${database.name.replaceAll(/[^\w-]+/g, '_')}-`
   const named = /-(\d{15})-(\d+)\.[a-z0-9]+(?:\.gz)?$/
@@ -50,7 +51,7 @@ export function startBackups(database: Database, options: BackupsOptions): Backu
     const result = await database.backup(await folder.create(name), { format, signal, ...(compress !== undefined && { compress }) })
     last = commit
     const all = await ours()
-    const { files = Infinity, age = Infinity } = keep
+    const { files = Infinity, age = Infinity } = keep ?? {}
     // A2
     const surplus = all.slice(0, -1).filter((one, index) => all.length - index > files || time - one.time > age)
     for (const one of surplus) await folder.remove(one.name)

@@ -7,6 +7,7 @@
 //     transaction or a cursor of the one that is gone fails instead, since these are gone with it.
 
 import { Assistant } from './assistant.js'
+import { mustBe, mustBeSignal } from './check.js'
 import { CofferError, decodeError, encodeError } from './error.js'
 import { clientName, reopening } from './names.js'
 import type { Answer, Answers, Call, ClientId, FromWorker, Joined, News, Notice, Outcome, Request, Single, ToWorker } from './protocol.js'
@@ -110,6 +111,8 @@ export class Channel {
   /** Asks the worker. */
   call<K extends keyof Answers>(call: CallOf<K>, options: CallOptions = {}): Promise<Answers[K]> {
     const { signal } = options
+    if ('sql' in call) mustBe('string', { sql: call.sql })
+    mustBeSignal(signal)
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       if (signal?.aborted === true) return reject(reason(signal))
@@ -213,7 +216,7 @@ export class Channel {
       }
       const request: Single = { ...plan, probe, client: this.#client, id: 0 }
       this.#waiting.set(0, { request, resolve: resolve as (answer: Answer) => void, reject, options: {}, moves: 0 })
-      worker.postMessage([request] satisfies ToWorker)
+      this.#post([request])
     })
     return opened.finally(drop)
   }
@@ -322,7 +325,19 @@ export class Channel {
     // What is asked meanwhile waits for the next leader.
     if (!this.#here || messages.length === 0) return
     this.#sent = this.#last
-    this.#worker?.postMessage(together(messages) satisfies ToWorker)
+    this.#post(messages)
+  }
+
+  /** What cannot be sent fails alone, so that what was asked in the same turn does not wait for ever. */
+  #post(messages: readonly (Request | Notice)[]): void {
+    try {
+      this.#worker?.postMessage(together(messages) satisfies ToWorker)
+    } catch (cause) {
+      for (const message of messages) {
+        if (messages.length > 1) this.#post([message])
+        else if ('id' in message) this.#settle(message.id, ({ reject }) => reject(new CofferError('unsupported', `this cannot be sent to a worker: ${String(cause)}`, { cause })))
+      }
+    }
   }
 
   #cancellable(id: number, signal: AbortSignal): { flag: string; done: () => void } {
@@ -427,7 +442,7 @@ function gone(): CofferError {
 }
 
 /** What a promise rejects with whose signal ended it. */
-function reason(signal: AbortSignal): Error {
+export function reason(signal: AbortSignal): Error {
   const given: unknown = signal.reason
   return given instanceof Error ? given : new DOMException('the call was given up', 'AbortError')
 }

@@ -1,6 +1,7 @@
 // Long verbs, as the page drives them: begun, stepped until they are done, dropped whatever happens.
 
-import type { Channel } from './channel.js'
+import { type Channel, reason } from './channel.js'
+import { checkLong } from './check.js'
 import { CofferError } from './error.js'
 import type { LongOptions, Progress } from './types.js'
 import type { ChoreCall, ChoreState, Verb, VerbAnswer } from './verbs.js'
@@ -22,7 +23,12 @@ export function ask(channel: Channel, verb: Verb, transaction?: number): Promise
 }
 
 /** Carries a long verb through. One that makes nothing on the way is begun again by whoever leads next. */
-export async function carry(channel: Channel, call: ChoreCall, options: ChoreOptions = {}): Promise<ChoreState> {
+export function carry(channel: Channel, call: ChoreCall, options: ChoreOptions = {}): Promise<ChoreState> {
+  checkLong(options)
+  return repeatedly(channel, call, options)
+}
+
+async function repeatedly(channel: Channel, call: ChoreCall, options: ChoreOptions): Promise<ChoreState> {
   for (;;) {
     const { joins } = channel
     try {
@@ -37,7 +43,7 @@ export async function carry(channel: Channel, call: ChoreCall, options: ChoreOpt
 }
 
 async function once(channel: Channel, call: ChoreCall, { signal, onProgress, transaction, take }: ChoreOptions): Promise<ChoreState> {
-  signal?.throwIfAborted()
+  heed(signal)
   const chore = (await ask(channel, { do: 'begin', chore: call }, transaction)) as number
   const step = (): Promise<ChoreState> => {
     const coming = ask(channel, { do: 'step', chore }, transaction) as Promise<ChoreState>
@@ -48,13 +54,13 @@ async function once(channel: Channel, call: ChoreCall, { signal, onProgress, tra
   try {
     let coming = step()
     for (;;) {
-      signal?.throwIfAborted()
+      heed(signal)
       const state = await coming
       // The next is made while this one is used.
       if (state.waiting) await new Promise((resolve) => setTimeout(resolve, pauseMs))
       if (!state.finished) coming = step()
       if (state.output !== undefined) await take?.(state.output)
-      if (!state.waiting || state.total > 0) onProgress?.(progressOf(state))
+      if (!state.waiting || state.total > 0) tell(onProgress, state)
       if (state.finished) return state
     }
   } finally {
@@ -62,6 +68,16 @@ async function once(channel: Channel, call: ChoreCall, { signal, onProgress, tra
   }
 }
 
-function progressOf({ done, total }: ChoreState): Progress {
-  return { done, total }
+/** Throws if it was given up. */
+export function heed(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw reason(signal)
+}
+
+/** What listens has its bugs to itself. */
+export function tell(listener: LongOptions['onProgress'], { done, total }: Progress): void {
+  try {
+    listener?.({ done, total })
+  } catch (error) {
+    reportError(error)
+  }
 }

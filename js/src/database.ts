@@ -1,6 +1,7 @@
 // An open database, as the page sees it.
 
 import type { Channel } from './channel.js'
+import { checkLong, mayBe, mayBeOneOf, must, mustBe, mustBeKey } from './check.js'
 import { ask, carry } from './chores.js'
 import { CofferError, decodeError } from './error.js'
 import { define } from './functions.js'
@@ -16,6 +17,7 @@ import type {
   About, BackupOptions, BackupResult, BackupSource, BackupTarget, Backups, BackupsOptions, CipherName, Database, DatabaseEvents, FunctionOptions, Key, Leader,
   LiveOptions, LongOptions, MemoryStats, OpenOptions, RestoreOptions, Row, SqlFunction, SqlParameters, StorageInfo, Transaction, TransactionOptions, Verified, View,
 } from './types.js'
+import type { ChoreCall } from './verbs.js'
 import { CommitView } from './view.js'
 
 type Listeners = { readonly [E in keyof DatabaseEvents]: Set<(detail: DatabaseEvents[E]) => void> }
@@ -52,62 +54,82 @@ export class WorkerDatabase extends WorkerQueries implements Database {
     return this.#live.start(sql, parameters, listener, options)
   }
 
-  async flush(): Promise<void> {
-    await ask(this.#channel, { do: 'flush' })
+  flush(): Promise<void> {
+    return ask(this.#channel, { do: 'flush' }) as Promise<undefined>
   }
 
-  async function(name: string, source: SqlFunction | URL, options?: FunctionOptions): Promise<void> {
+  function(name: string, source: SqlFunction | URL, options?: FunctionOptions): Promise<void> {
     return define(this.#channel, name, source, options)
   }
 
-  async backup(target: BackupTarget, options?: BackupOptions): Promise<BackupResult> {
-    return (await backupPart()).backUp(kit, this.#channel, this.name, target, options)
+  backup(target: BackupTarget, options?: BackupOptions): Promise<BackupResult> {
+    checkLong(options)
+    return backupPart().then(({ backUp }) => backUp(kit, this.#channel, this.name, target, options))
   }
 
-  async restore(backup: BackupSource | readonly BackupSource[], options: RestoreOptions = {}): Promise<number> {
-    return (await backupPart()).bringBack(kit, this.#channel, backup, options.key ?? this.keys.own, options)
+  restore(backup: BackupSource | readonly BackupSource[], options: RestoreOptions = {}): Promise<number> {
+    const { key = this.keys.own } = options
+    checkLong(options)
+    if (key !== undefined) mustBeKey(key)
+    return backupPart().then(({ bringBack }) => bringBack(kit, this.#channel, backup, key, options))
   }
 
   backups(options: BackupsOptions): Backups {
-    if (!(options.every > 0)) throw new TypeError('every is a number of milliseconds above zero')
+    must(typeof options.every === 'number' && options.every > 0, 'every is a number of milliseconds above zero')
+    must(Object(options.target) === options.target, 'target is a folder')
+    mayBe('function', { onSuccess: options.onSuccess, onError: options.onError })
     const begun = import('./backups.js').then(({ startBackups }) => startBackups(this, options))
     begun.catch(reportError)
     return { now: async () => (await begun).now(), stop: async () => (await begun).stop() }
   }
 
-  async import(file: BackupSource, options: LongOptions = {}): Promise<number> {
-    const { blobOf, replace } = await backupPart()
-    return replace(kit, this.#channel, { name: 'import', file: await blobOf(kit, file, options.signal) }, options)
+  import(file: BackupSource, options: LongOptions = {}): Promise<number> {
+    checkLong(options)
+    return backupPart().then(({ takeIn }) => takeIn(kit, this.#channel, file, options))
   }
 
-  async export(options?: LongOptions): Promise<Blob> {
-    return (await backupPart()).exported(kit, this.#channel, this.name, options)
+  export(options?: LongOptions): Promise<Blob> {
+    checkLong(options)
+    return backupPart().then(({ exported }) => exported(kit, this.#channel, this.name, options))
   }
 
-  async checkpoint(mode: 'passive' | 'full' | 'truncate' = 'passive', options?: LongOptions): Promise<void> {
-    await carry(this.#channel, { name: 'checkpoint', mode }, options)
+  checkpoint(mode: 'passive' | 'full' | 'truncate' = 'passive', options?: LongOptions): Promise<void> {
+    mayBeOneOf(['passive', 'full', 'truncate'], mode, 'mode')
+    return this.#carry({ name: 'checkpoint', mode }, options)
   }
 
-  async compact({ budgetBytes, ...options }: LongOptions & { readonly budgetBytes?: number } = {}): Promise<void> {
-    await carry(this.#channel, { name: 'compact', budgetBytes }, options)
+  compact({ budgetBytes, ...options }: LongOptions & { readonly budgetBytes?: number } = {}): Promise<void> {
+    mayBe('number', { budgetBytes })
+    return this.#carry({ name: 'compact', budgetBytes }, options)
   }
 
-  async verify(options?: LongOptions): Promise<Verified> {
-    const { records, damage, pagesLost } = await carry(this.#channel, { name: 'verify' }, options)
-    return { ok: damage.length === 0, records, damage, pagesLost }
+  verify(options?: LongOptions): Promise<Verified> {
+    return carry(this.#channel, { name: 'verify' }, options).then(({ records, damage, pagesLost }) => ({ ok: damage.length === 0, records, damage, pagesLost }))
   }
 
-  async encrypt(key: Key, { cipher = 'aes-256-gcm', ...options }: LongOptions & { readonly cipher?: CipherName } = {}): Promise<void> {
+  encrypt(key: Key, { cipher = 'aes-256-gcm', ...options }: LongOptions & { readonly cipher?: CipherName } = {}): Promise<void> {
+    mustBeKey(key)
+    mustBe('string', { cipher })
+    checkLong(options)
+    return this.#encrypt(key, cipher, options)
+  }
+
+  async #encrypt(key: Key, cipher: CipherName, options: LongOptions): Promise<void> {
     const plain = await plainOfNew(key)
     await carry(this.#channel, { name: 'encrypt', secret: secretOf(plain), cipher, kdf: this.#options.kdf }, options)
     this.keys.own = key
     this.#channel.rekey(plain)
   }
 
-  async decrypt(options?: LongOptions): Promise<void> {
-    await carry(this.#channel, { name: 'decrypt' }, options)
-    this.keys.own = undefined
-    this.#channel.rekey(undefined)
+  decrypt(options?: LongOptions): Promise<void> {
+    return this.#carry({ name: 'decrypt' }, options).then(() => {
+      this.keys.own = undefined
+      this.#channel.rekey(undefined)
+    })
+  }
+
+  #carry(call: ChoreCall, options: LongOptions | undefined): Promise<void> {
+    return carry(this.#channel, call, options) as Promise<unknown> as Promise<undefined>
   }
 
   async storageInfo(): Promise<StorageInfo> {
@@ -127,14 +149,15 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   }
 
   async persist(): Promise<boolean> {
-    return navigator.storage.persist()
+    return room().persist()
   }
 
   async estimate(): Promise<StorageEstimate> {
-    return navigator.storage.estimate()
+    return room().estimate()
   }
 
   on<E extends keyof DatabaseEvents>(event: E, listener: (detail: DatabaseEvents[E]) => void): () => void {
+    must(Object.hasOwn(this.#listeners, event) && typeof listener === 'function', 'on() takes the name of an event, and a function')
     const listeners = this.#listeners[event]
     listeners.add(listener)
     return () => void listeners.delete(listener)
@@ -198,4 +221,11 @@ export class WorkerDatabase extends WorkerQueries implements Database {
       }
     }
   }
+}
+
+/** The site's storage. Insecure pages and servers have none. */
+function room(): StorageManager {
+  const { storage } = navigator as Partial<Pick<Navigator, 'storage'>>
+  if (storage === undefined) throw new CofferError('unsupported', 'there is no storage here; a page needs https')
+  return storage
 }

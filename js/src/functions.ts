@@ -1,16 +1,17 @@
 // SQL functions, as the page keeps them: the worker that runs them may be replaced, or another tab's.
 
 import type { Channel } from './channel.js'
+import { must, mustBe } from './check.js'
 import type { FunctionOptions, SqlFunction } from './types.js'
 
 /** Gives SQL a function, in every worker that will lead. */
-export async function define(channel: Channel, name: string, source: SqlFunction | URL, { deterministic = false }: FunctionOptions = {}): Promise<void> {
-  if (typeof source !== 'function' && !(source instanceof URL)) throw new TypeError('a SQL function is a function, or the URL of a module')
+export function define(channel: Channel, name: string, source: SqlFunction | URL, { deterministic = false }: FunctionOptions = {}): Promise<void> {
+  mustBe('string', { name })
+  must(typeof source === 'function' || source instanceof URL, 'a SQL function is a function, or the URL of a module')
   // A module is what a worker can load without `eval`, which policies of careful sites forbid. Its address is kept for the next worker.
   const module = source instanceof URL ? source.href : addressOf(`export default (${sourceOf(source)})`)
-  const call = { kind: 'verb', verb: { do: 'function', name, module, deterministic } } as const
-  await channel.call(call)
-  channel.ahead(name.toLowerCase(), call)
+  const call = { kind: 'verb', verb: { do: 'function', name, module, deterministic: (deterministic as unknown) === true } } as const
+  return channel.call(call).then(() => channel.ahead(name.toLowerCase(), call))
 }
 
 /** Node loads no module from a Blob. */

@@ -1,12 +1,13 @@
 // What the parts of the page's side that are files of their own share with it.
 
 import type { Kit } from './backup.js'
-import { ask, carry } from './chores.js'
+import { ask, carry, heed, tell } from './chores.js'
 import { CofferError } from './error.js'
-import { plainOf, secretOf } from './keys.js'
+import type { KeyKit } from './keyring.js'
+import { plainOf, plainOfNew, secretOf } from './keys.js'
 import { transact } from './transaction.js'
 
-export const kit: Kit = { ask, carry, CofferError, plainOf, secretOf, transact }
+export const kit: Kit & KeyKit = { ask, carry, CofferError, heed, plainOf, plainOfNew, secretOf, tell, transact }
 
 /** How backups are written and read, once it is needed. */
 export function backupPart(): Promise<typeof import('./backup.js')> {

@@ -4,6 +4,7 @@
 // I2  The worker is told that rows were used only after the listener is done with them, so it never sends faster than they are used.
 
 import type { Channel } from './channel.js'
+import { checkStatement, mustBe } from './check.js'
 import { CofferError, decodeError } from './error.js'
 import type { News } from './protocol.js'
 import type { CofferFailure, LiveOptions, SqlParameters } from './types.js'
@@ -34,6 +35,8 @@ export class Live {
 
   start<T extends object>(sql: string, parameters: SqlParameters, listener: (rows: T[]) => void | Promise<void>, options: LiveOptions): () => void {
     const { onError = this.#report, signal, bigint } = options
+    checkStatement(sql, parameters, options)
+    mustBe('function', { listener, onError })
     const watch = ++this.#last
     const values = encodeParameters(parameters)
     const stop = (): void => {

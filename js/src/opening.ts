@@ -1,6 +1,8 @@
 // Opening a database: worker, module, first request. Where worker and module come from is the entry's affair.
 
 import { Channel } from './channel.js'
+import { checkOpening, must } from './check.js'
+import { heed } from './chores.js'
 import { WorkerDatabase } from './database.js'
 import { CofferError, decodeError } from './error.js'
 import { compressionOf } from './form.js'
@@ -18,9 +20,14 @@ export interface Source {
 }
 
 /** Opens the database of that name in a worker of its own. */
-export async function openFrom(browser: Source, name: string, options: OpenOptions): Promise<Database> {
+export function openFrom(browser: Source, name: string, options: OpenOptions): Promise<Database> {
+  checkOpening(name, options)
+  return opened(browser, name, options)
+}
+
+async function opened(browser: Source, name: string, options: OpenOptions): Promise<Database> {
   const { signal } = options
-  signal?.throwIfAborted()
+  heed(signal)
   const source = await sourceHere(browser, options.backend)
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
@@ -34,7 +41,7 @@ export async function openFrom(browser: Source, name: string, options: OpenOptio
     return database
   } catch (error) {
     channel.end(new CofferError('closed', 'the database did not open'))
-    signal?.throwIfAborted()
+    heed(signal)
     throw error
   } finally {
     signal?.removeEventListener('abort', giveUp)
@@ -43,7 +50,9 @@ export async function openFrom(browser: Source, name: string, options: OpenOptio
 
 function started(source: Source, { worker }: PartsOptions): Worker {
   try {
-    return source.worker(worker)
+    const made = source.worker(worker)
+    must(typeof (made as Partial<Worker> | undefined)?.postMessage === 'function', 'worker() gives a Worker')
+    return made
   } catch (cause) {
     throw new CofferError('worker_lost', `the database worker could not be started: ${String(cause)}`, { cause })
   }
@@ -77,7 +86,7 @@ async function keyFor(source: Source, name: string, { key, backend, ...options }
 /** Has a worker of its own do something for which no database is open. */
 export async function administer(browser: Source, admin: Admin, options: PartsOptions): Promise<AdminAnswer> {
   const { signal, wasm } = options
-  signal?.throwIfAborted()
+  heed(signal)
   // What is in a file is read in memory.
   const source = await sourceHere(browser, admin.do === 'inspectFile' ? 'memory' : undefined)
   const worker = started(source, options)
@@ -101,7 +110,7 @@ export async function administer(browser: Source, admin: Admin, options: PartsOp
       worker.postMessage([{ kind: 'admin', id: 0, module, admin }] satisfies ToWorker)
     })
   } catch (error) {
-    signal?.throwIfAborted()
+    heed(signal)
     throw error
   } finally {
     if (giveUp !== undefined) signal?.removeEventListener('abort', giveUp)

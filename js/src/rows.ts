@@ -1,26 +1,28 @@
 // Rows of an answer, decoded as they arrive.
 
 import type { CallOf, Channel } from './channel.js'
+import { heed } from './chores.js'
 import { CofferError, decodeError } from './error.js'
 import type { Outcomes } from './protocol.js'
 import type { BatchOutcome, IterateOptions, QueryOptions, RunResult } from './types.js'
 import { decodeOutcomes, decodeRows } from './wire.js'
 
 /** All rows of a query. While one part is decoded here, the worker makes the next. */
-export async function collect<T extends object>(channel: Channel, call: CallOf<'query'>, { signal, bigint }: QueryOptions): Promise<T[]> {
+export function collect<T extends object>(channel: Pick<Channel, 'call'>, call: CallOf<'query'>, { signal, bigint }: QueryOptions = {}): Promise<T[]> {
   // What a row holds follows from the SQL, which only the caller can know.
   const rows: T[] = []
   const restart = (): void => {
     rows.length = 0
   }
-  const last = await channel.call(call, { signal, part: (bytes) => decodeRows(bytes, rows, bigint), restart })
-  decodeRows(last, rows, bigint)
-  return rows
+  const take = (bytes: Uint8Array): T[] => {
+    decodeRows(bytes, rows, bigint)
+    return rows
+  }
+  return channel.call(call, { signal, part: take, restart }).then(take)
 }
 
 /** Rows one after another. One batch is on its way while another is used, and no more: who is slow is not flooded. */
-export async function* stream<T extends object>(channel: Channel, call: CallOf<'iterate'>, { signal, bigint }: IterateOptions, over: Error | undefined): AsyncGenerator<T, void, undefined> {
-  if (over !== undefined) throw over
+export async function* stream<T extends object>(channel: Pick<Channel, 'call' | 'joins' | 'tell'>, call: CallOf<'iterate'>, { signal, bigint }: IterateOptions): AsyncGenerator<T, void, undefined> {
   const { cursor, rows: first } = await channel.call(call, { signal })
   const { joins } = channel
   let rows: T[] = []
@@ -33,7 +35,7 @@ export async function* stream<T extends object>(channel: Channel, call: CallOf<'
       next?.catch(() => undefined)
       for (const row of rows) {
         yield row
-        signal?.throwIfAborted()
+        heed(signal)
       }
       if (next === undefined) return
       rows = []

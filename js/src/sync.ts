@@ -3,6 +3,7 @@
 // Y1  The database is this thread's alone, under the same lock as everywhere: who opens it meanwhile elsewhere is told so.
 // Y2  In OPFS a commit is on the disk when its call returns. In IndexedDB it is written behind, and `flush` says when it is there.
 
+import { checkOpening, mustBe } from './check.js'
 import { CofferError, decodeError, encodeError } from './error.js'
 import { compressionOf } from './form.js'
 import { start } from './host.js'
@@ -32,7 +33,12 @@ const everything = 0xffff_ffff
 const partBytes = 256 * 1024
 
 /** Opens the database in this thread. Opening files takes waiting; everything after it does not. */
-export async function openSync(name: string, options: SyncOpenOptions = {}): Promise<SyncDatabase> {
+export function openSync(name: string, options: SyncOpenOptions = {}): Promise<SyncDatabase> {
+  checkOpening(name, options)
+  return opened(name, options)
+}
+
+async function opened(name: string, options: SyncOpenOptions): Promise<SyncDatabase> {
   const { wasm, key, compression, ...rest } = options
   if (typeof WebAssembly === 'undefined' || typeof navigator === 'undefined') throw new CofferError('unsupported', 'a database opens in a browser: there is no storage here')
   const module = await compiled(wasm)
@@ -94,10 +100,12 @@ class ThreadQueries implements SyncQueries {
   }
 
   exec(sql: string): void {
+    mustBe('string', { sql })
     this.on((connection) => connection.exec(sql))
   }
 
   run(sql: string, parameters?: SqlParameters): RunResult {
+    mustBe('string', { sql })
     const values = encodeParameters(parameters)
     return this.on((connection) => run(connection, { sql, values }))
   }
@@ -107,6 +115,7 @@ class ThreadQueries implements SyncQueries {
   }
 
   get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: SyncQueryOptions): T | undefined {
+    mustBe('string', { sql })
     const values = encodeParameters(parameters)
     const rows: T[] = []
     decodeRows(this.on((connection) => connection.first(sql, values)), rows, options?.bigint)
@@ -185,6 +194,7 @@ class ThreadQueries implements SyncQueries {
   }
 
   #rows<T extends object>(sql: string, values: Uint8Array, { bigint }: SyncQueryOptions = {}): T[] {
+    mustBe('string', { sql })
     return this.on((connection) => {
       const cursor = connection.open(sql, values)
       const rows: T[] = []

@@ -3,7 +3,8 @@
 // I1  Whatever the work does, an end follows its begin: commit if it returned, rollback if it threw or its signal fired.
 // I2  After the end, and after the signal, nothing that is asked of the transaction is sent.
 
-import { type Channel, raised } from './channel.js'
+import { type Channel, raised, reason } from './channel.js'
+import { mayBeOneOf, mustBe, mustBeSignal } from './check.js'
 import { CofferError } from './error.js'
 import { WorkerQueries } from './queries.js'
 import type { Transaction, TransactionOptions } from './types.js'
@@ -30,6 +31,7 @@ class WorkerTransaction extends WorkerQueries implements Transaction {
   }
 
   transaction<R>(work: Work<R>): Promise<R> {
+    mustBe('function', { work })
     const done = this.#nested.then(() => this.#within(work))
     this.#nested = done.catch(() => undefined)
     return done
@@ -60,14 +62,21 @@ class WorkerTransaction extends WorkerQueries implements Transaction {
 let last = 0
 
 /** Runs `work` in a transaction, again if another was first, or its leader went before it was committed. */
-export async function transact<R>(channel: Channel, work: Work<R>, options: Options = {}): Promise<R> {
-  const { retries = 3 } = options
+export function transact<R>(channel: Channel, work: Work<R>, options: Options = {}): Promise<R> {
+  const { isolation, retries = 3, signal } = options
+  mustBe('function', { work })
+  mustBeSignal(signal)
+  mayBeOneOf(['serializable', 'snapshot', 'read committed'], isolation, 'isolation')
+  return repeatedly(channel, work, options, retries)
+}
+
+async function repeatedly<R>(channel: Channel, work: Work<R>, options: Options, retries: number): Promise<R> {
   const { losses } = channel
   for (let attempt = 0; ; attempt += 1) {
     try {
       return await once(channel, work, options)
     } catch (error) {
-      if (!(error instanceof CofferError) || attempt >= retries || channel.ended !== undefined) throw error
+      if (!(error instanceof CofferError) || !(attempt < retries) || channel.ended !== undefined) throw error
       // Lost with this page's own worker, it may be what ended it.
       const handedOver = error.code === 'worker_lost' && error.detail?.['committed'] === false && channel.losses === losses
       if (error.code !== 'conflict' && !handedOver) throw error
@@ -87,7 +96,7 @@ async function once<R>(channel: Channel, work: Work<R>, { isolation = 'serializa
       abort = (): void => {
         transaction.over()
         raise?.drop()
-        reject(signal?.reason instanceof Error ? signal.reason : new DOMException('the transaction was given up', 'AbortError'))
+        if (signal !== undefined) reject(reason(signal))
       }
     })
     // A race that the work wins leaves it unheard.

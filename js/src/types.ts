@@ -35,7 +35,7 @@ export type PlainKey =
 /** A key that the caller wraps and unwraps. The database has random bytes of its own as its key, and stores what `wrap` makes of them. */
 export interface Wrapping {
   readonly kind: 'wrapped'
-  /** Gives the form to store, of 512 bytes at most. */
+  /** Gives the form to store, of 512 bytes at most. Opening rejects with `denied` if it throws. */
   wrap(key: Uint8Array): Uint8Array | Promise<Uint8Array>
   /** Gives the key again; throws if this was wrapped by somebody else. */
   unwrap(wrapped: Uint8Array): Uint8Array | Promise<Uint8Array>
@@ -512,7 +512,10 @@ export interface DatabaseEvents {
   readonly close: undefined
 }
 
-/** An open database. Every promise rejects with a `CofferError`, or with the signal's reason where a signal ended it. */
+/**
+ * An open database. Every promise rejects with a `CofferError`, or with the signal's reason where a signal ended it (an `AbortError`, unless the
+ * signal has another error). A mistake in the calling code, such as a value of the wrong type, throws a `TypeError` at once, and nothing is asked.
+ */
 export interface Database extends Queries {
   /** The name it was opened by. */
   readonly name: string

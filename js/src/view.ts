@@ -3,6 +3,7 @@
 // W1  Each query is a read-only transaction of its own, so a view holds nothing while it is not asked, and survives a hand-over.
 
 import type { Channel } from './channel.js'
+import { checkIteration, checkStatement, mustCount } from './check.js'
 import { ask } from './chores.js'
 import { statement } from './sql.js'
 import { transact } from './transaction.js'
@@ -13,16 +14,18 @@ export class CommitView implements View {
   readonly #channel: Channel
 
   constructor(channel: Channel, commit: number) {
-    if (!(Number.isSafeInteger(commit) && commit > 0)) throw new TypeError('a commit is a whole number above zero')
+    mustCount({ commit })
     this.#channel = channel
     this.commit = commit
   }
 
   query<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: QueryOptions): Promise<T[]> {
+    checkStatement(sql, parameters, options)
     return this.#within((transaction) => transaction.query<T>(sql, parameters, options))
   }
 
   get<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: QueryOptions): Promise<T | undefined> {
+    checkStatement(sql, parameters, options)
     return this.#within((transaction) => transaction.get<T>(sql, parameters, options))
   }
 
@@ -30,7 +33,17 @@ export class CommitView implements View {
     return this.query<T>(statement(parts), values)
   }
 
-  async *iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, options?: IterateOptions): AsyncGenerator<T, void, undefined> {
+  iterate<T extends object = Row>(sql: string, parameters?: SqlParameters, options: IterateOptions = {}): AsyncIterableIterator<T> {
+    checkStatement(sql, parameters, options)
+    checkIteration(sql, options)
+    return this.#stream(sql, parameters, options)
+  }
+
+  async release(): Promise<void> {
+    await ask(this.#channel, { do: 'release', commit: this.commit })
+  }
+
+  async *#stream<T extends object>(sql: string, parameters: SqlParameters | undefined, options: IterateOptions): AsyncGenerator<T, void, undefined> {
     // The transaction lasts as long as the loop, whichever way that ends.
     let begun: (rows: AsyncIterableIterator<T>) => void
     let end: () => void = () => undefined
@@ -48,10 +61,6 @@ export class CommitView implements View {
       end()
       await whole
     }
-  }
-
-  async release(): Promise<void> {
-    await ask(this.#channel, { do: 'release', commit: this.commit })
   }
 
   #within<R>(work: (transaction: Transaction) => R | Promise<R>): Promise<R> {

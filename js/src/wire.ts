@@ -111,6 +111,7 @@ function grouped<T extends { readonly sql: string }>(statements: readonly T[], b
   let last: string | undefined
   for (const statement of statements) {
     const { sql } = statement
+    if (typeof sql !== 'string') throw new TypeError('SQL is a string')
     if (last !== undefined && (last !== sql || writer.size >= bytes)) groups.push({ sql: last, values: writer.take() })
     write(writer, statement)
     last = sql
@@ -163,6 +164,7 @@ class Writer {
   }
 
   parameters(parameters: SqlParameters): void {
+    if (typeof parameters !== 'object') throw new TypeError('parameters are an array, or an object of names')
     if (isPositional(parameters)) {
       this.byte(0)
       this.length(parameters.length)
@@ -252,7 +254,7 @@ class Writer {
     else if (value instanceof Uint8Array) {
       this.byte(tagBlob)
       this.#put(value)
-    } else if (value instanceof Date) {
+    } else if (value instanceof Date && !Number.isNaN(value.getTime())) {
       this.byte(tagText)
       this.text(value.toISOString())
     } else throw new TypeError(`${Object.prototype.toString.call(value)} cannot be a SQL value; JSON.stringify it, or bind its fields`)

@@ -45,7 +45,7 @@ const BUDGETS: &[Budget] = &[
     Budget { part: Part::Wasm, measure: Measure::Gzip, bytes_max: 597_000 },
     Budget { part: Part::Worker, measure: Measure::Brotli, bytes_max: 20_480 },
     Budget { part: Part::Client, measure: Measure::Brotli, bytes_max: 10_240 },
-    Budget { part: Part::Aside, measure: Measure::Brotli, bytes_max: 5_000 },
+    Budget { part: Part::Aside, measure: Measure::Brotli, bytes_max: 6_000 },
     Budget { part: Part::Sync, measure: Measure::Brotli, bytes_max: 15_000 },
 ];
 
@@ -120,7 +120,9 @@ fn part(path: &str) -> Option<Part> {
         // The same worker and engine once more, as text, for those whose bundler needs them so.
         "js" if name == "inline.js" => None,
         "js" if name.contains("worker") => Some(Part::Worker),
-        "js" if ["backup.js", "backups.js", "formats.js", "server.js"].contains(&name) => Some(Part::Aside),
+        "js" if ["backup.js", "backups.js", "formats.js", "keyring.js", "sealing.js", "server.js"].contains(&name) => {
+            Some(Part::Aside)
+        }
         "js" if name == "sync.js" => Some(Part::Sync),
         "js" => Some(Part::Client),
         _ => None,
