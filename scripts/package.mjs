@@ -90,8 +90,8 @@ const inside = new RegExp(`^(?:__(?:wbg_ptr|destroy_into_raw|wrap|unwrap)|${[
 
 /** The same on the page's side, whose files share them. */
 const insidePage = new RegExp(`^(?:${[
-  'administer', 'ahead', 'away', 'byte', 'carry', 'ended', 'finish', 'heed', 'isFinalized', 'joins', 'losses', 'moves', 'openFrom', 'over', 'own', 'plainOf', 'plainOfNew', 'register', 'rejoin', 'rekey', 'restart',
-  'secretOf', 'take', 'tell', 'transact',
+  'administer', 'ahead', 'away', 'byte', 'carry', 'drop', 'ended', 'flag', 'finish', 'heed', 'isFinalized', 'joins', 'losses', 'moves', 'openFrom', 'over', 'own', 'plainOf', 'plainOfNew', 'register', 'rejoin', 'rekey', 'restart',
+  'secretOf', 'state', 'take', 'tell', 'transact',
 ].join('|')})$`)
 
 /** What runs beside the engine, in one file. */
@@ -101,10 +101,10 @@ async function beside(esbuild, terser, name, format) {
 }
 
 /** A second minifier after the first takes another 3 % off what is downloaded. */
-async function smaller(terser, name, format) {
+async function smaller(terser, name, format, more = {}) {
   const file = at('dist', `${name}.js`)
   const sourceMap = { content: fs.readFileSync(`${file}.map`, 'utf8'), includeSources: true, url: `${name}.js.map` }
-  const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false, comparisons: false, conditionals: false }, sourceMap })
+  const { code, map } = await terser(fs.readFileSync(file, 'utf8'), { module: format === 'esm', compress: { passes: 2, ecma: 2022, sequences: false, comparisons: false, conditionals: false, ...more }, sourceMap })
   const text = leftAlone(code)
   fs.writeFileSync(file, text)
   fs.writeFileSync(`${file}.map`, map)
@@ -152,7 +152,7 @@ await entry(async () => {
   const paged = { ...bundled, outdir: 'dist', format: 'esm', external: aside.map((name) => `./${name}.js`), mangleProps: insidePage }
   const { mangleCache } = await build({ ...paged, entryPoints: ['js/src/index.ts'], mangleCache: {} })
   await build({ ...paged, entryPoints: aside.map((name) => `js/src/${name}.ts`), mangleCache })
-  for (const name of pages) await smaller(minify, name, 'esm')
+  for (const name of pages) await smaller(minify, name, 'esm', { hoist_funs: true })
   const page = fs.readFileSync(at('dist', 'index.js'), 'utf8')
   for (const literal of ['new URL("./worker.js",import.meta.url)', 'new URL("./store.wasm",import.meta.url)']) {
     if (!page.includes(literal)) throw new SetupError(`dist/index.js lacks ${literal}, the only form that users' bundlers recognise`)

@@ -6,7 +6,7 @@ import { ask, carry } from './chores.js'
 import { CofferError, decodeError } from './error.js'
 import { define } from './functions.js'
 import { plainOfNew, secretOf } from './keys.js'
-import { backupPart, kit } from './kit.js'
+import { backupPart, kit, loaded } from './kit.js'
 import { Live } from './live.js'
 import type { News } from './protocol.js'
 import { WorkerQueries } from './queries.js'
@@ -78,7 +78,7 @@ export class WorkerDatabase extends WorkerQueries implements Database {
     must(typeof options.every === 'number' && options.every > 0, 'every is a number of milliseconds above zero')
     must(Object(options.target) === options.target, 'target is a folder')
     mayBe('function', { onSuccess: options.onSuccess, onError: options.onError })
-    const begun = import('./backups.js').then(({ startBackups }) => startBackups(this, options))
+    const begun = loaded(import('./backups.js')).then(({ startBackups }) => startBackups(this, options))
     begun.catch(reportError)
     return { now: async () => (await begun).now(), stop: async () => (await begun).stop() }
   }

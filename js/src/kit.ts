@@ -11,5 +11,12 @@ export const kit: Kit & KeyKit = { ask, carry, CofferError, heed, plainOf, plain
 
 /** How backups are written and read, once it is needed. */
 export function backupPart(): Promise<typeof import('./backup.js')> {
-  return import('./backup.js')
+  return loaded(import('./backup.js'))
+}
+
+/** What is loaded when it is used may not be had then. */
+export function loaded<T>(part: Promise<T>): Promise<T> {
+  return part.catch((cause: unknown) => {
+    throw new CofferError('io', `a part of the package could not be loaded: ${String(cause)}`, { cause })
+  })
 }

@@ -3,7 +3,7 @@
 import type { Channel } from './channel.js'
 import { checkLong, must, mustBeKey } from './check.js'
 import { ask } from './chores.js'
-import { kit } from './kit.js'
+import { kit, loaded } from './kit.js'
 import type { Kdf, Key, KeySlot, Keys, LongOptions, OpenOptions, PlainKey, Queries } from './types.js'
 
 export class WorkerKeys implements Keys {
@@ -52,5 +52,5 @@ export class WorkerKeys implements Keys {
 }
 
 function keyPart(): Promise<typeof import('./keyring.js')> {
-  return import('./keyring.js')
+  return loaded(import('./keyring.js'))
 }

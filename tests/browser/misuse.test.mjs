@@ -186,6 +186,22 @@ for (const engine of engines) {
       }
       assert.deepEqual(seen.together, ['fine', 'TypeError at once', 'fine'])
     })
+
+    await t.test('a part of the package that cannot be loaded is told', async () => {
+      await visit()
+      const seen = await page.evaluate(async () => {
+        // What is beside a module from a Blob is not to be had.
+        const script = new Blob([await (await fetch('/dist/index.js')).text()], { type: 'text/javascript' })
+        const { CofferError, open, inspect, passphrase } = await import(URL.createObjectURL(script))
+        const parts = { wasm: new URL('/dist/store.wasm', location.href), worker: () => new Worker('/dist/worker.js') }
+        const db = await open('alone', { backend: 'memory', ...parts })
+        const told = (promise) => promise.then(() => 'fine', (error) => (error instanceof CofferError ? error.code : String(error)))
+        const seen = [await told(db.backup(new WritableStream())), await told(db.keys.add(passphrase('x'))), await told(inspect(new Blob(['x']), parts)), (await db.get('select 1 as one')).one]
+        await db.close()
+        return seen
+      })
+      assert.deepEqual(seen, ['io', 'io', 'io', 1])
+    })
     assert.deepEqual(complaints, [])
   })
 }
