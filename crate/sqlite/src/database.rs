@@ -15,7 +15,7 @@ use rusqlite::OpenFlags;
 
 use crate::connection::Connection;
 use crate::core::{Core, Parts};
-use crate::entropy::{PiecedEntropy, SystemEntropy};
+use crate::entropy::SystemEntropy;
 use crate::error::{Error, ErrorCode, Result};
 use crate::figures::{MemoryStats, StorageInfo};
 use crate::key::{Kdf, Key, NewSlot, candidates};
@@ -160,7 +160,7 @@ impl Database {
         let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
         Ok(Self {
             single: place.single,
-            ..Self::open_at(place.storage, Box::new(PiecedEntropy::new(SystemEntropy)), options, at)?
+            ..Self::open_at(place.storage, Box::new(crate::entropy::PiecedEntropy::new(SystemEntropy)), options, at)?
         })
     }
 
