@@ -27,8 +27,8 @@ export function openFrom(browser: Source, name: string, options: OpenOptions): P
 
 async function opened(browser: Source, name: string, options: OpenOptions): Promise<Database> {
   const { signal } = options
-  heed(signal)
   const source = await sourceHere(browser, options.backend)
+  heed(signal)
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
   const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
@@ -86,7 +86,6 @@ async function keyFor(source: Source, name: string, { key, backend, ...options }
 /** Has a worker of its own do something for which no database is open. */
 export async function administer(browser: Source, admin: Admin, options: PartsOptions): Promise<AdminAnswer> {
   const { signal, wasm } = options
-  heed(signal)
   // What is in a file is read in memory.
   const source = await sourceHere(browser, admin.do === 'inspectFile' ? 'memory' : undefined)
   const worker = started(source, options)
@@ -95,6 +94,7 @@ export async function administer(browser: Source, admin: Admin, options: PartsOp
     const module = await source.module(wasm)
     return await new Promise<AdminAnswer>((resolve, reject) => {
       const lose = (message: string): void => reject(new CofferError('worker_lost', message))
+      heed(signal)
       giveUp = (): void => lose('it was given up')
       signal?.addEventListener('abort', giveUp, { once: true })
       worker.onerror = (event): void => {
