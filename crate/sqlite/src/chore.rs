@@ -395,7 +395,7 @@ where
                 let until = self.done + budget_bytes;
                 while let Some(number) = PageNo::new(*next).filter(|number| number.get() <= *count) {
                     // Before the page, so that a log which is not ready yet finds nothing half done (H1).
-                    core.spill_if_due(writing)?;
+                    core.spill_if_due(writing, REPLACED_BYTES_MAX)?;
                     if self.done >= until {
                         return Ok(false);
                     }
@@ -523,6 +523,10 @@ impl<S: Storage> Drop for Chore<S> {
         });
     }
 }
+
+/// What of a new content waits in memory for its way into the log. A browser's never gives back what it had once, and each byte that
+/// waits is there three times while it goes: as a page, packed, and on its way.
+const REPLACED_BYTES_MAX: u64 = 2 << 20;
 
 const FIRST: PageNo = PageNo::new(1).expect("1 is a page number");
 

@@ -232,7 +232,7 @@ where
         for number in (1..=pages.count.0).filter_map(PageNo::new) {
             (pages.read)(number, &mut page)?;
             Self::stage(&mut txn, number, &mut page)?;
-            self.spill_if_due(&mut txn)?;
+            self.spill_if_due(&mut txn, u64::MAX)?;
         }
         self.commit_replaced(txn, pages.count)
     }
@@ -249,9 +249,9 @@ where
         txn.write(number, page)
     }
 
-    /// Sends what is staged to the log when it is much.
-    pub fn spill_if_due(&self, txn: &mut Txn<S::Device>) -> Result<(), Error> {
-        if txn.staged_bytes() >= lock(&self.settings).spill_bytes {
+    /// Sends what is staged to the log when it is much: as much as is set, or `bytes_max` if that is less.
+    pub fn spill_if_due(&self, txn: &mut Txn<S::Device>, bytes_max: u64) -> Result<(), Error> {
+        if txn.staged_bytes() >= lock(&self.settings).spill_bytes.min(bytes_max) {
             self.with_store(|store| store.spill(txn))?;
         }
         Ok(())
