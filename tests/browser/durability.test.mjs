@@ -49,6 +49,7 @@ for (const engine of engines) {
         const answered = performance.now() - start
         const before = (await countCalls()).flush ?? 0
         for (let row = 0; row < 9; row += 1) await db.run('insert into t values (2)')
+        const all = performance.now() - start
         let flushes = 0
         while (flushes === 0 && performance.now() - start < 5000) {
           await pause(5)
@@ -58,12 +59,14 @@ for (const engine of engines) {
         await pause(250)
         const later = (await countCalls()).flush ?? 0
         await db.close()
-        return { answered, before, flushes, flushed, later }
+        return { answered, before, all, flushes, flushed, later }
       })
       t.diagnostic(`${engine}: relaxed: answered after ${seen.answered.toFixed(1)} ms, flushed after ${seen.flushed.toFixed(0)} ms`)
       assert.equal(seen.before, 0, 'the answer waited for a flush')
-      assert.equal(seen.flushes, 1, 'ten relaxed commits take one flush')
-      assert.equal(seen.later, 0)
+      assert.ok(seen.flushes >= 1)
+      // On a machine that takes longer for ten commits than the first of them waits, the others wait for another.
+      const due = 1 + Math.floor(seen.all / 90)
+      assert.ok(seen.flushes + seen.later <= due, `${seen.flushes} and ${seen.later} flushes of ten relaxed commits within ${seen.all} ms`)
       assert.ok(seen.flushed >= 60, `${seen.flushed} ms: it did not wait for others`)
     })
 
