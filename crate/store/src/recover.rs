@@ -11,7 +11,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use crate::codec::{Dictionary, Encoder};
-use crate::device::{OpenMode, Storage};
+use crate::device::{DeviceErrorKind, OpenMode, Storage};
 use crate::entropy::Entropy;
 use crate::error::{Error, Result};
 use crate::file::FileSet;
@@ -71,6 +71,8 @@ impl<S: Storage> Store<S> {
         let (manifest, keys, manifest_device, loaded) = loop {
             match look_at(&storage, &options, mode, key) {
                 Err(Error::Corrupt(_)) if look < looks => look += 1,
+                // A file that was named, and was gone when it was to be opened.
+                Err(Error::Device(error)) if error.kind == DeviceErrorKind::NotFound && look < looks => look += 1,
                 other => break other?,
             }
         };

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::device::Device;
-use crate::error::{Result, What};
+use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
 use crate::format::frame::{CommitPayload, FrameHeader, check_frame, commit_frame_bytes, split_commit};
 use crate::format::layout::{BODY_HEADER_BYTES, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAME_TRAILER_BYTES, LOG_DATA_START};
@@ -22,10 +22,32 @@ pub(crate) struct Replayed {
 
 /// Lays the commits of a log over what was loaded before it.
 pub(crate) fn replay<D: Device>(log: &mut Log<D>, file_bytes: u64, loaded: &mut Loaded<D>) -> Result<Replayed> {
+    let mut promised = CommitId::ZERO;
+    lay_commits(log, file_bytes, loaded, &mut promised)?;
+    loop {
+        let stop = log.end;
+        let judged = judge_tail(log, file_bytes, stop);
+        if let Err(Error::Corrupt(_)) = &judged {
+            // Another process may have committed between the two looks. Each round goes further, or is the last.
+            lay_commits(log, file_bytes, loaded, &mut promised)?;
+            if log.end > stop {
+                continue;
+            }
+        }
+        return Ok(Replayed { promised, bytes_dropped: judged? });
+    }
+}
+
+/// The valid commits from a log's end on.
+fn lay_commits<D: Device>(
+    log: &mut Log<D>,
+    file_bytes: u64,
+    loaded: &mut Loaded<D>,
+    promised: &mut CommitId,
+) -> Result<()> {
     let file = alloc::sync::Arc::clone(&log.file);
     let page_size = log.header.page_size;
     let mut window = Window::new(&file.device, file_bytes, frame_bytes_max(page_size));
-    let mut promised = CommitId::ZERO;
     let mut run = log.run();
     while let Some(frame) = next_frame(&mut window, &run, page_size)? {
         let Some((crc, body)) = check_frame(frame.bytes) else { break };
@@ -40,14 +62,12 @@ pub(crate) fn replay<D: Device>(log: &mut Log<D>, file_bytes: u64, loaded: &mut 
         let payload = open_payload_of(&file, run.end, body);
         let Some(payload) = payload.filter(|payload| closes(payload, &run, log)) else { break };
         run.end += frame_bytes;
-        promised = promised.max(payload.flushed);
+        *promised = (*promised).max(payload.flushed);
         lay_over(log, &run, &payload, loaded);
         log.append(run, &payload);
         run = log.run();
     }
-    let stop = log.end;
-    let bytes_dropped = judge_tail(log, file_bytes, stop)?;
-    Ok(Replayed { promised, bytes_dropped })
+    Ok(())
 }
 
 struct Frame<'a> {

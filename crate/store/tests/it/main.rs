@@ -9,6 +9,7 @@ mod increment;
 mod inspect;
 mod latch;
 mod opening;
+mod racing;
 mod recovery;
 mod review;
 mod support;
