@@ -167,10 +167,26 @@ impl<S: Storage> Store<S> {
     /// Finds that nobody else has written a root since ours. A lock should see to that; where it did not, as for a tab that
     /// was frozen and woke up, writing on would fork the database, so the store stops.
     pub(crate) fn check_newest_root(&mut self) -> Result<()> {
+        self.find_root()?;
         let Some(device) = &self.manifest_device else { return Ok(()) };
         let newest = newest_generation(device)?;
         if newest.is_some_and(|newest| newest > self.manifest.generation) {
             return Err(self.poison(Error::Conflict { base: self.manifest.commit, head: self.view.commit }));
+        }
+        Ok(())
+    }
+
+    /// A self-contained segment had no root beside it when it was opened. Another process may have made one since.
+    pub(crate) fn find_root(&mut self) -> Result<()> {
+        if self.manifest_device.is_some() || self.options.base.is_none() {
+            return Ok(());
+        }
+        let mode = if self.options.read_only { OpenMode::Read } else { OpenMode::Write };
+        match self.storage.open(MANIFEST, mode) {
+            // One without a whole slot is what a crash in its first write left.
+            Ok(device) if newest_generation(&device)?.is_some() => self.manifest_device = Some(device),
+            Err(error) if error.kind != DeviceErrorKind::NotFound => return Err(error.into()),
+            _ => {}
         }
         Ok(())
     }

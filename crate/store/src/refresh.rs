@@ -1,5 +1,6 @@
 //! Catching up with another process that committed to the same database.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -21,6 +22,7 @@ impl<S: Storage> Store<S> {
             return Ok(false);
         }
         let before = self.view.commit;
+        self.find_root()?;
         let mut newer = None;
         if let Some(device) = &self.manifest_device {
             let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
@@ -73,6 +75,12 @@ impl<S: Storage> Store<S> {
     fn take_over(&mut self, mut loaded: crate::recover::Loaded<S::Device>) {
         let mut before: Vec<Arc<OpenFile<S::Device>>> =
             self.view.files.iter().map(|(_, file)| Arc::clone(file)).collect();
+        // Segments that this process replaced: another one had them open then, and nobody else will remove them.
+        let replaced = |retired: &Retired<_>| match retired {
+            Retired::Segment(file) => Some(file.name.clone()),
+            Retired::Log(..) | Retired::Reopened(_) => None,
+        };
+        let replaced: Vec<String> = self.retired.iter().filter_map(replaced).collect();
         before.extend(core::mem::take(&mut self.retired).into_iter().map(Retired::into_file));
         let mut logs: alloc::collections::VecDeque<_> = loaded.logs.into();
         self.log = logs.pop_back();
@@ -83,7 +91,7 @@ impl<S: Storage> Store<S> {
         self.flushed = loaded.flushed;
         self.requests = loaded.requests;
         self.dictionary = loaded.dictionary.or_else(|| self.dictionary.take());
-        before.retain(|file| Arc::strong_count(file) > 1);
+        before.retain(|file| Arc::strong_count(file) > 1 || replaced.contains(&file.name));
         for file in before {
             let number = LogNumber::of_name(&file.name);
             let spare = loaded.spares.iter().position(|spare| Some(spare.number) == number);
@@ -93,7 +101,8 @@ impl<S: Storage> Store<S> {
                     let spare = loaded.spares.swap_remove(spare);
                     Retired::Log(number, file, spare.file_bytes)
                 }
-                (None, _) if !live => Retired::Segment(file),
+                // Who replaced it removes it, as soon as everybody has let go of it. Both waiting for the other, neither would.
+                (None, _) if !live && replaced.contains(&file.name) => Retired::Segment(file),
                 _ => Retired::Reopened(file),
             });
         }

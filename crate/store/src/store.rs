@@ -104,7 +104,7 @@ pub(crate) struct SpareLog<D> {
 pub(crate) enum Retired<D> {
     Log(LogNumber, Arc<OpenFile<D>>, u64),
     Segment(Arc<OpenFile<D>>),
-    /// It was opened anew, and only snapshots read it through this device.
+    /// It was opened anew, or replaced by another process, and only snapshots read it through this device.
     Reopened(Arc<OpenFile<D>>),
 }
 

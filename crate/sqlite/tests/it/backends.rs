@@ -5,7 +5,7 @@ use std::fs;
 use coffer_sim::device_suite::{Abilities, run};
 use coffer_sqlite::native::{Backend, FileStorage, MapStorage};
 use coffer_sqlite::{Create, Database, ErrorCode, Key, OpenOptions};
-use coffer_store::{Device, DeviceErrorKind, OpenMode, Storage};
+use coffer_store::{Commit, Device, DeviceErrorKind, OpenMode, PageNo, Storage, Store};
 
 fn abilities() -> Abilities {
     Abilities { offset_max: 5 << 30, ..Abilities::default() }
@@ -136,3 +136,29 @@ fn what_cannot_be_opened_says_why() {
 }
 
 use coffer_sqlite::rusqlite;
+
+#[test]
+fn two_processes_that_write_in_turn_leave_no_files_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    // Two storages stand for two processes: each has its own locks on the files that it has open.
+    let files = || FileStorage::new(directory.path());
+    let entropy = || Box::new(coffer_sqlite::SystemEntropy);
+    let mut one = Store::create(files(), entropy(), coffer_store::Options::default(), None).unwrap();
+    let (mut two, _) = Store::open(files(), entropy(), coffer_store::Options::default(), None).unwrap();
+    for round in 0..60 {
+        let store = if round % 2 == 0 { &mut one } else { &mut two };
+        // What readers of the process hold while it catches up.
+        let held = store.snapshot();
+        store.refresh().unwrap();
+        drop(held);
+        let mut txn = store.begin();
+        for page in (1..=20).filter_map(PageNo::new) {
+            txn.write(page, &vec![round; store.page_size().bytes()]).unwrap();
+        }
+        store.commit(txn, Commit::default()).unwrap();
+        store.checkpoint(&coffer_store::Inline, 1).unwrap();
+        store.compact(coffer_store::Compaction::Auto, &coffer_store::Inline, 1).unwrap();
+    }
+    let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.len() <= 16, "{names:?}");
+}

@@ -34,7 +34,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// Makes durable what was found beyond the known flushes, by a writer that another process went before without having
-    /// ended in order. On an error nothing may be written before it is tried again.
+    /// ended in order.
     pub fn prove(&mut self) -> Result<()> {
         self.check_writable()?;
         if self.flushed < self.view.commit { self.store_again() } else { Ok(()) }
@@ -44,9 +44,10 @@ impl<S: Storage> Store<S> {
     /// goes, and no flush stores them: they have to be written again.
     fn store_again(&mut self) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        rewrite(&log.file.device, unproven_start(log, self.flushed), log.end)?;
-        log.file.device.flush()?;
-        self.storage.flush_names()?;
+        let stored = rewrite(&log.file.device, unproven_start(log, self.flushed), log.end)
+            .and_then(|()| Ok(log.file.device.flush()?))
+            .and_then(|()| Ok(self.storage.flush_names()?));
+        stored.map_err(|error| self.poison(error))?;
         self.names_changed = false;
         self.flushed = self.view.commit;
         Ok(())
