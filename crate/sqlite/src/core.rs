@@ -67,6 +67,17 @@ pub(crate) struct Core<S: Storage> {
     pub reloads: AtomicU32,
 }
 
+/// The turn to write among processes, while it lives.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) struct Held<'a>(&'a dyn ProcessLock);
+
+#[cfg(not(target_family = "wasm"))]
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release_write();
+    }
+}
+
 /// What a database is opened with, besides its store.
 pub(crate) struct Parts {
     pub name: String,
@@ -193,6 +204,7 @@ where
         if self.process_held.load(Ordering::Acquire) {
             return Ok(true);
         }
+        self.check_usable()?;
         if !process.try_write()? {
             return Ok(false);
         }
@@ -202,6 +214,11 @@ where
         }
         self.process_held.store(true, Ordering::Release);
         Ok(true)
+    }
+
+    /// Who has lost track of what is stored does not take the turn: the next one would store again what is in order.
+    fn check_usable(&self) -> Result<(), Error> {
+        self.with_store(|store| if store.is_poisoned() { Err(Error::Poisoned) } else { Ok(()) })
     }
 
     /// Takes in what other processes wrote, as one who holds the turn of this process. Whoever else holds it waits for the end, for
@@ -290,6 +307,7 @@ where
     /// another process is writing.
     fn as_writer<R>(&self, section: impl FnOnce() -> Result<R, Error>) -> Result<Option<R>, Error> {
         let Some(process) = self.process() else { return section().map(Some) };
+        self.check_usable()?;
         if !process.try_write()? {
             return Ok(None);
         }
@@ -373,6 +391,19 @@ where
         }
     }
 
+    /// The turn to write among processes, for who closes a database and puts one file in place of it. Nothing if another process
+    /// writes, or has written what is not taken in here.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn hold_to_close(&self) -> Result<Option<Held<'_>>, Error> {
+        let Some(process) = self.process().filter(|process| process.is_used()) else { return Ok(None) };
+        if self.check_usable().is_err() || !process.try_write()? {
+            return Ok(None);
+        }
+        let held = Held(process);
+        self.take_in(process)?;
+        Ok(Some(held))
+    }
+
     /// Ends the use of the store.
     pub fn close(&self) -> Result<(), Error> {
         let Some(store) = lock(&self.store).take() else { return Ok(()) };
@@ -382,7 +413,10 @@ where
         if !process.try_write()? {
             return Ok(());
         }
-        let closed = if process.is_behind() { Ok(()) } else { store.close() };
+        let closed = if process.is_behind() || process.is_unproven() { Ok(()) } else { store.close() };
+        if closed.is_err() {
+            process.lost_track();
+        }
         process.release_write();
         closed
     }

@@ -240,7 +240,23 @@ where
             }
             _ => None,
         };
-        let opened = open_store(storage, entropy, &options, store_options, at.exists);
+        let mut opened = None;
+        let mut parts = Some((storage, entropy, store_options));
+        let mut look = || {
+            if let Some((storage, entropy, store_options)) = parts.take() {
+                opened = Some(open_store(storage, entropy, &options, store_options, at.exists));
+            }
+        };
+        match &at.process {
+            // Others may commit meanwhile, but the files are to stay the same ones.
+            Some(process) if writer.is_none() => process.with_files(false, &mut look)?,
+            _ => look(),
+        }
+        let Some(opened) = opened else { return Err(refused(DeviceErrorKind::NotFound)) };
+        if let (Err(_), Some(process)) = (&opened, &at.process) {
+            // Perhaps in the middle of making durable what the process before had written.
+            process.lost_track();
+        }
         drop(writer);
         if let Some(process) = &at.process {
             process.recheck();
@@ -522,47 +538,66 @@ where
     /// its file. Connections that are still open can begin nothing any more.
     pub fn close(self) -> Result<()> {
         #[cfg(not(target_family = "wasm"))]
-        {
-            drop(self.maintenance);
-            if let Some(files) = &self.single
-                && !self.core.read_only
-            {
-                fold(files, &self.core)?;
-            }
-        }
+        drop(self.maintenance);
+        // Held until the new file is in its place: nobody commits to what it was made from, or opens the database to write.
+        #[cfg(not(target_family = "wasm"))]
+        let writer = match &self.single {
+            Some(_) if !self.core.read_only => self.core.hold_to_close()?,
+            _ => None,
+        };
+        #[cfg(not(target_family = "wasm"))]
+        let folded = match (&self.single, &writer) {
+            (Some(files), Some(_)) => fold(files, &self.core)?,
+            _ => false,
+        };
         registry::remove_host(&self.core.name);
         self.core.close()?;
         #[cfg(not(target_family = "wasm"))]
-        if let Some(files) = &self.single
-            && files.path_of(crate::native::FOLDED).exists()
-        {
-            let folded = files.fold().and_then(|()| crate::native::remove_locks(files));
-            folded.map_err(|error| {
-                DeviceError::new(DeviceOp::Write, self.core.name.as_str(), 0, DeviceErrorKind::Io)
-                    .with_detail(error.to_string())
-            })?;
+        if let (Some(files), true, Some(_writer)) = (&self.single, folded, &writer) {
+            put_folded(files, &self.core)?;
         }
         Ok(())
     }
 }
 
-/// Writes what a single-file database and the files beside it hold as the one file that it will be. Nothing if there is
-/// nothing beside it, or somebody else has it open.
+/// Writes what a single-file database and the files beside it hold as the one file that it will be. Not if there is nothing
+/// beside it, or somebody else has it open.
 #[cfg(not(target_family = "wasm"))]
-fn fold<S>(files: &crate::native::FileStorage, core: &Core<S>) -> Result<()>
+fn fold<S>(files: &crate::native::FileStorage, core: &Core<S>) -> Result<bool>
 where
     S: Storage + Portable + 'static,
     S::Device: Portable + 'static,
 {
     use crate::native::{BASE, FOLDED};
     if !files.path_of("manifest").exists() || files.is_pinned(BASE) {
-        return Ok(());
+        return Ok(false);
     }
     files.remove(FOLDED)?;
     let device = files.open(FOLDED, coffer_store::OpenMode::Create)?;
     core.back_up(&device, None)?;
     device.flush()?;
-    Ok(files.flush_names()?)
+    files.flush_names()?;
+    Ok(true)
+}
+
+/// Puts the folded file in place of everything, unless somebody has opened the database to read it meanwhile: then it stays as it
+/// is, and whoever closes it last folds it.
+#[cfg(not(target_family = "wasm"))]
+fn put_folded<S>(files: &crate::native::FileStorage, core: &Core<S>) -> Result<()>
+where
+    S: Storage + Portable + 'static,
+    S::Device: Portable + 'static,
+{
+    let failed = |error: std::io::Error| {
+        DeviceError::new(DeviceOp::Write, core.name.as_str(), 0, DeviceErrorKind::Io).with_detail(error.to_string())
+    };
+    core.alone(|| {
+        if files.is_pinned(crate::native::BASE) {
+            return Ok(files.remove(crate::native::FOLDED)?);
+        }
+        files.fold().and_then(|()| crate::native::remove_locks(files)).map_err(|error| failed(error).into())
+    })?;
+    Ok(())
 }
 
 fn already_open(name: &str) -> Error {

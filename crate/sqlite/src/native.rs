@@ -16,7 +16,7 @@ pub use open::{Backend, NativeDevice, NativeStorage};
 pub(crate) use backup::{back_up, restore};
 pub(crate) use maintenance::Maintenance;
 
-/// Removes the lock files of a database that nobody else has open.
+/// Removes the lock files of a database that nobody else has open, for who has the turn to write.
 pub(crate) fn remove_locks(files: &FileStorage) -> std::io::Result<()> {
     locks::FileLocks::remove(files)
 }

@@ -72,11 +72,6 @@ impl FileStorage {
         &self.inner.directory
     }
 
-    /// Whether it is a single-file database.
-    pub fn is_single(&self) -> bool {
-        self.inner.single.is_some()
-    }
-
     /// Where a file of this name is.
     pub fn path_of(&self, name: &str) -> PathBuf {
         match &self.inner.single {
@@ -86,7 +81,12 @@ impl FileStorage {
         }
     }
 
-    /// Ends what [`FileStorage::fold`] began, if the process died within it.
+    /// Whether beside a single-file database stands the one that is to be put in its place.
+    pub(super) fn has_folded(file: &Path) -> bool {
+        Self::single(file).path_of(FOLDED).exists()
+    }
+
+    /// Ends what [`FileStorage::fold`] began, if the process died within it. For who has the turn to write.
     pub(super) fn finish_fold(file: &Path) -> io::Result<()> {
         let storage = Self::single(file);
         let folded = storage.path_of(FOLDED);

@@ -16,9 +16,9 @@
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
 //! I3  Who only reads makes no files, nor does anybody beside a single-file database before it writes: where there are none,
 //!     nobody has written, and it looks again each time.
-//! I4  Lock files stay, but for those beside a single-file database. These are removed, only with the turn to write held and nobody
-//!     else's pin on the database. Who had opened them by then, and not yet the database, finds them without a name when it
-//!     tries to write or has opened it, and looks again.
+//! I4  Lock files are removed with the turn to write held and nobody else's pin on the database, or with the directory by whoever
+//!     removes that. Who had opened them by then finds them without a name when it tries to write or has opened the database,
+//!     and looks again: it must not write beside who has the turn by files of the same names.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -160,12 +160,8 @@ impl FileLocks {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Removes the files, if nobody holds the turn to write. Nobody else may have the database open (I4).
+    /// Removes the files, for who holds the turn to write. Nobody else may have the database open (I4).
     pub fn remove(storage: &FileStorage) -> io::Result<()> {
-        let Ok(open) = Open::new(storage, false, false) else { return Ok(()) };
-        if open.write.try_lock().is_err() {
-            return Ok(());
-        }
         std::fs::remove_file(storage.path_of(WRITE))?;
         std::fs::remove_file(storage.path_of(FILES))
     }
@@ -179,7 +175,7 @@ impl FileLocks {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(device_error(DeviceOp::Open, WRITE, 0, &error)),
             }
-            if !self.storage.is_single() || !open.is_gone() {
+            if !open.is_gone() {
                 return Ok(Some(open));
             }
             self.forget();
@@ -382,15 +378,20 @@ mod tests {
     #[test]
     fn removed_locks_are_noticed_by_who_had_opened_them() {
         let directory = tempfile::tempdir().unwrap();
-        let files = FileStorage::single(&directory.path().join("database"));
-        let (early, late) = (FileLocks::open(&files).unwrap(), FileLocks::when_needed(&files, false));
-        FileLocks::remove(&files).unwrap();
+        for files in [FileStorage::new(directory.path()), FileStorage::single(&directory.path().join("database"))] {
+            check_removed_locks(&directory, &files);
+            std::fs::remove_dir_all(directory.path()).unwrap();
+            std::fs::create_dir(directory.path()).unwrap();
+        }
+    }
+
+    fn check_removed_locks(directory: &tempfile::TempDir, files: &FileStorage) {
+        let (early, late) = (FileLocks::open(files).unwrap(), FileLocks::when_needed(files, false));
+        FileLocks::remove(files).unwrap();
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
         late.recheck();
         assert!(!late.is_used());
         assert!(early.try_write().unwrap() && early.is_behind(), "the locks are others now");
         assert!(!late.try_write().unwrap(), "both lock the same files");
-        FileLocks::remove(&files).unwrap();
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "somebody writes");
     }
 }

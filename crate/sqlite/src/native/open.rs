@@ -60,9 +60,8 @@ impl Place {
     /// Looks at a path. A directory is made for a new database if `create` allows.
     pub fn find(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let name = path.display().to_string();
-        if !options.read_only {
-            let finished = FileStorage::finish_fold(path);
-            finished.map_err(|error| Error::Device(super::files::device_error(DeviceOp::Open, &name, 0, &error)))?;
+        if !options.read_only && FileStorage::has_folded(path) {
+            finish_fold(path, options).map_err(|error| Error::Device(DeviceError { file: name.clone(), ..error }))?;
         }
         let fail = |kind: DeviceErrorKind| Error::Device(DeviceError::new(DeviceOp::Open, &name, 0, kind));
         let io = |error: &std::io::Error| Error::Device(super::files::device_error(DeviceOp::Open, &name, 0, error));
@@ -95,6 +94,25 @@ impl Place {
         };
         Ok(Self { storage, base, exists, locks, single })
     }
+}
+
+/// Ends what a process began that died while it put one file in place of a database. One that is still at it is waited for.
+fn finish_fold(path: &Path, options: &OpenOptions) -> Result<(), DeviceError> {
+    let files = FileStorage::single(path);
+    let locks = FileLocks::open(&files)?;
+    let until = std::time::Instant::now() + options.busy_timeout;
+    while !locks.try_write()? {
+        if std::time::Instant::now() >= until {
+            return Err(DeviceError::new(DeviceOp::Open, super::BASE, 0, DeviceErrorKind::Busy));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let finished = FileStorage::finish_fold(path);
+    if finished.is_ok() && !files.is_pinned(super::BASE) {
+        let _ = FileLocks::remove(&files); // Who writes makes them anew.
+    }
+    locks.release_write();
+    finished.map_err(|error| super::files::device_error(DeviceOp::Open, super::BASE, 0, &error))
 }
 
 /// The one name of a path, whichever way it is written. `None` if there is nothing there.

@@ -164,18 +164,20 @@ fn locks_are_traced_when_the_environment_asks() {
     }
 }
 
-#[test]
-fn three_processes_of_three_threads_move_money_on_one_database() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("db");
-    let database = open(&path);
+fn bank(path: &Path) {
+    let database = open(path);
     let connection = database.connect().unwrap();
     connection.execute_batch("create table account(id integer primary key, balance); create table history(n)").unwrap();
     for id in 0..10 {
         connection.execute("insert into account values (?, 100)", [id]).unwrap();
     }
-    let mut child = spawn("move", &path);
-    let mut other = spawn("move", &path);
+}
+
+fn move_money_in_processes(path: &Path) {
+    let database = open(path);
+    let connection = database.connect().unwrap();
+    let mut child = spawn("move", path);
+    let mut other = spawn("move", path);
     move_money_in_threads(&database);
     assert!(child.wait().unwrap().success());
     assert!(other.wait().unwrap().success());
@@ -190,5 +192,25 @@ fn three_processes_of_three_threads_move_money_on_one_database() {
     assert_eq!(database.take_upkeep_failure(), None);
     drop(connection);
     database.close().unwrap();
-    assert_eq!(open(&path).verify(|_| true).unwrap().damage, []);
+    assert_eq!(open(path).verify(|_| true).unwrap().damage, []);
+}
+
+#[test]
+fn three_processes_of_three_threads_move_money_on_one_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    bank(&path);
+    move_money_in_processes(&path);
+}
+
+#[test]
+fn three_processes_of_three_threads_move_money_on_one_file() {
+    // The first writer makes a root beside the file, which those who had it open before must find.
+    let directory = tempfile::tempdir().unwrap();
+    let (path, file) = (directory.path().join("db"), directory.path().join("bank"));
+    bank(&path);
+    let backup = format!("backup database to '{}'", file.display());
+    open(&path).connect().unwrap().execute_batch(&backup).unwrap();
+    move_money_in_processes(&file);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "it is one file again");
 }
