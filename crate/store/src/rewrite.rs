@@ -47,12 +47,17 @@ impl<S: Storage> Store<S> {
     pub fn embed_dictionary(&mut self, dictionary: Option<Vec<u8>>) -> Result<()> {
         self.check_writable()?;
         self.claim_job()?;
-        self.dictionary = dictionary.map(prepare_dictionary).transpose()?;
+        let dictionary = dictionary.map(prepare_dictionary).transpose()?;
+        let before = (core::mem::replace(&mut self.dictionary, dictionary), self.rewrite_before);
         self.rewrite_before = self.manifest.segment_next;
-        if self.dictionary.is_some() {
-            self.write_dictionary_segment()?;
-            // It has the dictionary, so it is not stale.
+        if self.dictionary.is_some()
+            && let Err(error) = self.write_dictionary_segment()
+        {
+            // Nothing may be compressed with what the next opening would not know of.
+            (self.dictionary, self.rewrite_before) = before;
+            return Err(error);
         }
+        // The segment that was written has the dictionary, so it is not stale.
         Ok(())
     }
 

@@ -255,6 +255,19 @@ fn a_single_file_survives_a_crash_in_its_first_root() {
 }
 
 #[test]
+fn a_dictionary_for_which_there_was_no_room_leaves_the_one_before() {
+    let disk = Filling::default();
+    let mut store = create_filling(&disk, None);
+    let (first, second) = (b"the first".repeat(40), b"the second".repeat(40));
+    for before in [None, Some(first.as_slice())] {
+        store.embed_dictionary(before.map(<[u8]>::to_vec)).unwrap();
+        disk.fill("seg-");
+        assert!(store.embed_dictionary(Some(second.clone())).is_err());
+        assert_eq!(store.dictionary(), before);
+    }
+}
+
+#[test]
 fn compaction_ends_whatever_index_and_dictionary_take() {
     let storage = MemStorage::new();
     let dictionary = (0..1u32 << 20).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
