@@ -203,6 +203,8 @@ export class Helper {
     this.#port = undefined
     if (port !== undefined) {
       this.#post(port, { kind: 'end' })
+      // What its lock told of first would be counted again by its last words, which Firefox delivers all the same.
+      port.onmessage = null
       port.close()
     }
     this.#endOwner?.()

@@ -206,7 +206,7 @@ export class Upkeep {
         read: (source, at, length) => this.#files.read(sources[source] ?? '', at, length),
         write: (bytes, at) => void file?.write(bytes, at),
       })
-      if (done === undefined) throw new HelperGone('there is no helper')
+      if (done === undefined) throw new HelperGone()
       await this.#files.takeBack(target)
       this.#database.installJob(done)
       return true
