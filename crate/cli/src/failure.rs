@@ -112,7 +112,8 @@ impl From<Error> for Failure {
         let message = match (error.code, error.sql.as_deref().zip(error.offset)) {
             (ErrorCode::Aborted, _) => advice.to_owned(),
             (_, Some((sql, offset))) => format!("{}{}", error.message, place(sql, offset)),
-            _ if advice.is_empty() || error.message.contains(advice) => error.message,
+            // The store's own words may say what to do.
+            _ if advice.is_empty() || error.message.contains("try again") => error.message,
             _ => format!("{}: {advice}", error.message),
         };
         Self { exit, message }

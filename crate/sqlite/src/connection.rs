@@ -122,7 +122,8 @@ impl Connection {
 
     /// What the store said about an error of SQLite's on this connection, typed; otherwise SQLite's own.
     pub fn error(&self, error: rusqlite::Error, sql: &str) -> Error {
-        Error::from_sqlite(error, sql).with_store(self.session.take_error())
+        let behind = self.session.take_error().or_else(crate::registry::take_attach_failure);
+        Error::from_sqlite(error, sql).with_store(behind)
     }
 
     /// To be called before each statement by whoever runs statements on the rusqlite connection itself.

@@ -97,6 +97,13 @@ fn with<R>(section: impl FnOnce(&mut Registry) -> R) -> R {
 thread_local! {
     /// The last failure on this thread, for `xGetLastError`.
     static LAST_ERROR: RefCell<Option<(c_int, String)>> = const { RefCell::new(None) };
+    /// Why the last `ATTACH` on this thread failed: the connection has a session, and what it attaches has none yet.
+    static ATTACH_FAILURE: RefCell<Option<Error>> = const { RefCell::new(None) };
+}
+
+/// Why attaching failed, once.
+pub(crate) fn take_attach_failure() -> Option<Error> {
+    ATTACH_FAILURE.take()
 }
 
 /// Turns an error into SQLite's code, and keeps the error itself and its text for whoever asks.
@@ -194,13 +201,23 @@ impl Coffer {
     fn open_main(name: &str, request: &OpenRequest<'_>) -> Outcome<(File, bool)> {
         let known =
             request.connection.and_then(|id| with(|registry| registry.sessions.get(&id).and_then(Weak::upgrade)));
+        let attaches = known.is_none();
         let session = known.unwrap_or_else(|| Session::new(next_id(), Duration::from_secs(5)));
+        let failed = |error: Error| {
+            if attaches {
+                ATTACH_FAILURE.set(Some(error.clone()));
+            }
+            report(&session, error)
+        };
         let host = match find_host(name) {
             Some(host) => host,
-            None => open_on_demand(name, request).map_err(|error| report(&session, error))?,
+            None => open_on_demand(name, request).map_err(failed)?,
         };
         let write = request.write && !host.is_read_only();
-        let file = host.open_file(Arc::clone(&session), write).map_err(|error| report(&session, error))?;
+        let file = host.open_file(Arc::clone(&session), write).map_err(failed)?;
+        if attaches {
+            ATTACH_FAILURE.set(None);
+        }
         Ok((File::Main(file), !write))
     }
 }
@@ -208,7 +225,22 @@ impl Coffer {
 /// `ATTACH 'path'` of a database that nobody has opened: opened with default options, closed with its last handle.
 #[cfg(not(target_family = "wasm"))]
 fn open_on_demand(name: &str, request: &OpenRequest<'_>) -> Result<Arc<dyn Host>, Error> {
+    use coffer_store::{DeviceError, DeviceErrorKind, DeviceOp};
+    // `VACUUM INTO` has no word for a key. What it copies out of an encrypted database must not be readable by that.
+    if request.create && !std::path::Path::new(name).exists() && is_any_encrypted() {
+        let error = DeviceError::new(DeviceOp::Open, name, 0, DeviceErrorKind::NotFound);
+        return Err(Error::Device(
+            error.with_detail("VACUUM INTO would make it without encryption; use BACKUP DATABASE TO"),
+        ));
+    }
     crate::native::open_host(name, request.write, request.create)
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn is_any_encrypted() -> bool {
+    let open: Vec<Arc<dyn Host>> = with(|registry| registry.hosts.values().filter_map(Weak::upgrade).collect());
+    let none = coffer_store::Cipher::None.name();
+    open.iter().any(|host| host.storage_info().is_ok_and(|info| info.cipher != none))
 }
 
 #[cfg(target_family = "wasm")]

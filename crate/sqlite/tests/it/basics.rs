@@ -75,3 +75,31 @@ fn a_script_is_found_by_its_last_commit_and_a_statement_by_its_own() {
     connection.execute_batch("update t set x = x where x = 100").unwrap();
     assert_eq!(database.find_request(nothing).unwrap(), None);
 }
+
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn no_statement_copies_an_encrypted_database_to_one_that_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let options = OpenOptions { key: Some(Key::raw([3; 32])), ..OpenOptions::default() };
+    let database = Database::open(path("secret"), options).unwrap();
+    let connection = database.connect().unwrap();
+    connection.execute_batch("create table t(x); insert into t values ('marker')").unwrap();
+    let error = connection.execute_batch(&format!("vacuum into '{}'", path("copy").display())).unwrap_err();
+    assert!(error.message.contains("without encryption"), "{error}");
+    assert!(!path("copy").exists());
+    connection.execute_batch(&format!("backup database to '{}'", path("copy").display())).unwrap();
+    assert!(path("copy").exists());
+}
+
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn what_cannot_be_attached_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("plain");
+    rusqlite::Connection::open(&plain).unwrap().execute_batch("create table t(x)").unwrap();
+    let database = Database::in_memory(OpenOptions::default()).unwrap();
+    let connection = database.connect().unwrap();
+    let error = connection.execute_batch(&format!("attach '{}' as other", plain.display())).unwrap_err();
+    assert!(error.message.contains("SQLite") && !error.message.contains("unable to open"), "{error}");
+}
