@@ -18,6 +18,8 @@ use crate::portable::lock;
 const SHARDS: usize = 8;
 /// What an entry takes beside its page: the slot, the map's entry, the allocation.
 const ENTRY_BYTES: u64 = 96;
+/// One in so many pages that go is one that has been there for long, and not the newest.
+const OLDER_SHARE: u32 = 3;
 
 /// A cache of decoded pages with a budget.
 pub struct PageCache {
@@ -34,6 +36,8 @@ struct Shard {
     index: HashMap<PageVersion, usize>,
     slots: Vec<Slot>,
     hand: usize,
+    /// How many pages have gone.
+    gone: u32,
 }
 
 struct Slot {
@@ -171,26 +175,29 @@ impl PageCache {
 }
 
 impl Shard {
-    /// Gives up the next page that was not used since the hand last passed. Returns what that freed.
+    /// Gives up a page that was not used since it was last passed over. Returns what that freed.
+    ///
+    /// Mostly the one that came last: a pass over more than there is room for then finds most of it again in the next one, where
+    /// without the oldest it would find nothing. But each third time the one the hand is at, or what nobody reads any
+    /// more would stay for ever, and what is read now would come and go in the one place behind it.
     fn evict(&mut self) -> Option<u64> {
-        loop {
-            if self.slots.is_empty() {
-                return None;
-            }
+        let newest = self.slots.len().checked_sub(1)?;
+        self.gone = self.gone.wrapping_add(1);
+        let mut at = newest;
+        if self.gone.is_multiple_of(OLDER_SHARE) || self.slots[newest].used {
             self.hand %= self.slots.len();
-            let slot = &mut self.slots[self.hand];
-            if slot.used {
-                slot.used = false;
-                self.hand += 1;
-                continue;
+            while std::mem::take(&mut self.slots[self.hand].used) {
+                self.hand = (self.hand + 1) % self.slots.len();
             }
-            let slot = self.slots.swap_remove(self.hand);
-            self.index.remove(&slot.version);
-            if let Some(moved) = self.slots.get(self.hand) {
-                self.index.insert(moved.version, self.hand);
-            }
-            return Some(slot.page.len() as u64 + ENTRY_BYTES);
+            at = self.hand;
+            self.hand += 1;
         }
+        let slot = self.slots.swap_remove(at);
+        self.index.remove(&slot.version);
+        if let Some(moved) = self.slots.get(at) {
+            self.index.insert(moved.version, at);
+        }
+        Some(slot.page.len() as u64 + ENTRY_BYTES)
     }
 }
 
@@ -245,6 +252,35 @@ mod tests {
         for round in 1..200 {
             assert!(cache.copy(version(8, 1), &mut out), "round {round}");
             cache.insert(version(8 * (round + 1), 1), &[0; 512]);
+        }
+    }
+    /// Passes over so many pages, one behind the other, and gives how many the last of them found.
+    fn found_by_the_last_of(passes: u32, cache: &PageCache, pages: u32) -> u64 {
+        let mut out = [0; 512];
+        let mut found = 0;
+        for _ in 0..passes {
+            let (before, _) = cache.hits_and_misses();
+            for page in 1..=pages {
+                if !cache.copy(version(page, 1), &mut out) {
+                    cache.insert(version(page, 1), &[1; 512]);
+                }
+            }
+            found = cache.hits_and_misses().0 - before;
+        }
+        found
+    }
+
+    #[test]
+    fn scans_find_most_of_what_there_is_room_for_whatever_was_there_before() {
+        const ROOM: u32 = 1000;
+        for (pages, least) in [(ROOM - 50, 850), (ROOM + 120, 750), (2 * ROOM, 400)] {
+            let cache = PageCache::new(u64::from(ROOM) * (512 + ENTRY_BYTES), u64::MAX);
+            for page in 1..=ROOM + 200 {
+                cache.insert(version(page, 9), &[9; 512]);
+                cache.copy(version(page, 9), &mut [0; 512]);
+            }
+            let found = found_by_the_last_of(10, &cache, pages);
+            assert!(found >= least, "{found} of {pages}");
         }
     }
 }
