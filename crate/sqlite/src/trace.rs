@@ -30,16 +30,30 @@ pub(crate) fn from_environment() {
     });
 }
 
-/// Reports what happened to a lock of a database. Costs one load when nobody asked.
+/// Reports what happened to a lock of a connection on a database. Costs one load when nobody asked.
 pub(crate) fn lock(database: &str, connection: u64, what: &str) {
-    if ASKED.load(Ordering::Acquire)
-        && let Some(sink) = SINK.get()
-    {
-        let now = crate::ffi::now_ms();
-        #[cfg(not(target_family = "wasm"))]
-        let who = format!("process {} {:?}", std::process::id(), std::thread::current().id());
-        #[cfg(target_family = "wasm")]
-        let who = "worker";
-        sink(&format!("coffer-lock {now} {who} connection {connection} of {database}: {what}"));
+    if let Some(sink) = asked() {
+        line(sink, &format!("connection {connection} of {database}: {what}"));
     }
+}
+
+/// Reports what happened to a lock of the system's that keeps processes apart.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn file_lock(file: &std::path::Path, what: &str) {
+    if let Some(sink) = asked() {
+        line(sink, &format!("{}: {what}", file.display()));
+    }
+}
+
+fn asked() -> Option<Sink> {
+    SINK.get().copied().filter(|_| ASKED.load(Ordering::Acquire))
+}
+
+fn line(sink: Sink, what: &str) {
+    let now = crate::ffi::now_ms();
+    #[cfg(not(target_family = "wasm"))]
+    let who = format!("process {} {:?}", std::process::id(), std::thread::current().id());
+    #[cfg(target_family = "wasm")]
+    let who = "worker";
+    sink(&format!("coffer-lock {now} {who} {what}"));
 }

@@ -32,7 +32,16 @@ struct Inner {
 
 /// A shared lock on a file that some device of ours has open.
 #[derive(Debug)]
-struct Pin(File);
+struct Pin {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        crate::trace::file_lock(&self.path, "unpinned");
+    }
+}
 
 /// One open file.
 #[derive(Debug)]
@@ -129,13 +138,14 @@ impl FileStorage {
         let mut pins = lock(&self.inner.pins);
         pins.retain(|_, pin| pin.strong_count() > 0);
         if let Some(pin) = pins.get(name).and_then(Weak::upgrade)
-            && is_same(&pin.0, file)
+            && is_same(&pin.file, file)
         {
             return Ok(pin);
         }
-        let pin = File::open(path)?;
-        pin.lock_shared()?;
-        let pin = Arc::new(Pin(pin));
+        let pinned = File::open(path)?;
+        pinned.lock_shared()?;
+        crate::trace::file_lock(path, "pinned");
+        let pin = Arc::new(Pin { file: pinned, path: path.to_owned() });
         pins.insert(name.to_owned(), Arc::downgrade(&pin));
         Ok(pin)
     }
@@ -211,13 +221,13 @@ impl Storage for FileStorage {
         let Ok(path) = self.path(DeviceOp::Open, name) else { return false };
         let Ok(file) = File::open(&path) else { return false };
         let pins = lock(&self.inner.pins);
-        let Some(pin) = pins.get(name).and_then(Weak::upgrade).filter(|pin| is_same(&pin.0, &file)) else {
+        let Some(pin) = pins.get(name).and_then(Weak::upgrade).filter(|pin| is_same(&pin.file, &file)) else {
             return file.try_lock().is_err();
         };
         // Taking the exclusive lock gives up our shared one for a moment. Only the one writing process asks, and only the
         // writing process removes files, so nobody can use that moment.
-        let pinned = pin.0.try_lock().is_err();
-        pinned | pin.0.lock_shared().is_err()
+        let pinned = pin.file.try_lock().is_err();
+        pinned | pin.file.lock_shared().is_err()
     }
 }
 

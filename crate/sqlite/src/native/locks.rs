@@ -182,6 +182,10 @@ impl FileLocks {
         }
     }
 
+    fn trace(&self, name: &str, what: &str) {
+        crate::trace::file_lock(&self.storage.path_of(name), what);
+    }
+
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
     fn count_on(open: &Open, index: usize) -> u64 {
         let count = open.counts.load(index).wrapping_add(1);
@@ -216,6 +220,7 @@ impl ProcessLock for FileLocks {
                 self.unproven.store(true, Ordering::Release);
             }
             open.counts.store(AT_WORK, 1);
+            self.trace(WRITE, "locked");
         }
         *holders += 1;
         Ok(true)
@@ -248,6 +253,7 @@ impl ProcessLock for FileLocks {
             }
             // Unlocking a lock that we hold cannot fail but for a broken descriptor, with which the lock is gone anyway.
             drop(open.write.unlock());
+            self.trace(WRITE, "unlocked");
         }
     }
 
@@ -278,8 +284,11 @@ impl ProcessLock for FileLocks {
         let files = &open.files;
         let locked = if exclusive { files.lock() } else { files.lock_shared() };
         locked.map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))?;
+        self.trace(FILES, if exclusive { "locked" } else { "locked, shared" });
         section();
-        files.unlock().map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error))
+        let unlocked = files.unlock().map_err(|error| device_error(DeviceOp::Open, FILES, 0, &error));
+        self.trace(FILES, "unlocked");
+        unlocked
     }
 }
 
