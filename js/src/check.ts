@@ -9,6 +9,11 @@ export function must(holds: unknown, wanted: string): asserts holds {
   if (holds !== true) throw new TypeError(wanted)
 }
 
+/** Whether something is of the platform's, also if it comes from another window, whose classes are not ours. */
+export function isA(type: 'AbortSignal' | 'CryptoKey' | 'Uint8Array', value: unknown): boolean {
+  return {}.toString.call(value).includes(type)
+}
+
 type Type = 'boolean' | 'function' | 'number' | 'string'
 
 /** Values, by their names, are of this type. */
@@ -26,7 +31,7 @@ export function mustCount(values: Readonly<Record<string, unknown>>): void {
 }
 
 export function mustBeSignal(signal: unknown): void {
-  must(signal === undefined || signal instanceof AbortSignal, 'signal is an AbortSignal')
+  must(signal === undefined || isA('AbortSignal', signal), 'signal is an AbortSignal')
 }
 
 /** A value is one of these, or was left out. */
@@ -58,7 +63,7 @@ export function isKey(key: Key): boolean {
   const { kind } = key
   if (kind === 'passphrase') return typeof key.words === 'string' && key.words !== ''
   if (kind === 'wrapped') return typeof key.wrap === 'function' && typeof key.unwrap === 'function'
-  return ['raw', 'external'].includes(kind) && key.bytes instanceof Uint8Array && key.bytes.length === 32
+  return ['raw', 'external'].includes(kind) && isA('Uint8Array', key.bytes) && key.bytes.length === 32
 }
 
 /** A key is one that opens: anything else would be a database that is not encrypted, or not with what the caller has. */

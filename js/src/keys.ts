@@ -2,7 +2,7 @@
 //
 // K3  The bytes of a wrapped key exist here only between its unwrapping and the message that takes them to the worker.
 
-import { isKey, must, mustBeKey } from './check.js'
+import { isA, isKey, must, mustBeKey } from './check.js'
 import { CofferError } from './error.js'
 import type { Key, PlainKey, Wrapping } from './types.js'
 import type { Root, Secret } from './verbs.js'
@@ -17,7 +17,7 @@ export function passphrase(words: string): Key {
 
 /** 32 random bytes that are a key already. They are copied: whoever has them may wipe them at once. */
 export function rawKey(bytes: Uint8Array): Key {
-  must((bytes as unknown) instanceof Uint8Array && bytes.length === keyBytes, `a raw key is a Uint8Array of ${keyBytes} bytes`)
+  must(isA('Uint8Array', bytes) && bytes.length === keyBytes, `a raw key is a Uint8Array of ${keyBytes} bytes`)
   return { kind: 'raw', bytes: own(bytes) }
 }
 
@@ -30,7 +30,7 @@ export function wrappedBy(wrapping: Omit<Wrapping, 'kind'>): Key {
 
 /** A WebCrypto key for AES-GCM or AES-KW, which may be one that cannot be exported: it wraps the database's own random key. */
 export function webCryptoKey(key: CryptoKey): Key {
-  must((key as unknown) instanceof CryptoKey, wanted)
+  must(isA('CryptoKey', key), wanted)
   const { algorithm: { name }, usages } = key
   const may = (...wanted: KeyUsage[]): boolean => wanted.every((usage) => usages.includes(usage))
   const [encrypts, wraps] = [may('encrypt', 'decrypt'), may('wrapKey', 'unwrapKey')]
@@ -54,7 +54,7 @@ export async function plainOfNew(key: Key): Promise<PlainKey> {
   const bytes = crypto.getRandomValues(new Uint8Array(keyBytes))
   try {
     const wrapped = await key.wrap(bytes)
-    must((wrapped as unknown) instanceof Uint8Array && wrapped.length > 0, 'wrap() gives a Uint8Array')
+    must(isA('Uint8Array', wrapped) && wrapped.length > 0, 'wrap() gives a Uint8Array')
     return { kind: 'external', bytes, wrapped: own(wrapped) }
   } catch (cause) {
     throw new CofferError('denied', `the key could not be wrapped: ${messageOf(cause)}`, { cause })
