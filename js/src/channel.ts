@@ -444,7 +444,8 @@ function gone(): CofferError {
 /** What a promise rejects with whose signal ended it. */
 export function reason(signal: AbortSignal): Error {
   const given: unknown = signal.reason
-  return given instanceof Error ? given : new DOMException('the call was given up', 'AbortError')
+  // An error of another window is no Error of ours.
+  return given === Object(given) ? (given as Error) : new DOMException('the call was given up', 'AbortError')
 }
 
 /** An address that the worker can ask after, until it is dropped. */
