@@ -11,19 +11,24 @@ use crate::support::{Seeded, content, create, open, page, put, slot_key, small};
 
 type Fault = (&'static str, DeviceOp, DeviceErrorKind);
 
-/// A disk that is full for the next write to a file whose name begins so, or fails otherwise.
+/// What somebody else does right before a read, and how many reads go before that.
+type Meanwhile = (usize, Box<dyn FnMut() + Send>);
+
+/// A disk that is full for the next write to a file whose name begins so, or fails otherwise; or that somebody else uses as well.
 #[derive(Clone, Default)]
 pub(crate) struct Filling {
     pub(crate) files: MemStorage,
     next: Arc<Mutex<Option<Fault>>>,
     /// Read by another process.
     pinned: Option<&'static str>,
+    pub(crate) meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
 pub(crate) struct FillingDevice {
     name: String,
     device: MemDevice,
     next: Arc<Mutex<Option<Fault>>>,
+    meanwhile: Arc<Mutex<Option<Meanwhile>>>,
 }
 
 impl Filling {
@@ -42,7 +47,8 @@ impl Storage for Filling {
 
     fn open(&self, name: &str, mode: OpenMode) -> Result<FillingDevice, DeviceError> {
         let device = self.files.open(name, mode)?;
-        Ok(FillingDevice { name: name.into(), device, next: Arc::clone(&self.next) })
+        let (next, meanwhile) = (Arc::clone(&self.next), Arc::clone(&self.meanwhile));
+        Ok(FillingDevice { name: name.into(), device, next, meanwhile })
     }
 
     fn list(&self) -> Result<Vec<String>, DeviceError> {
@@ -64,6 +70,15 @@ impl Device for FillingDevice {
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
+        let mut meanwhile = self.meanwhile.lock().unwrap();
+        match &mut *meanwhile {
+            Some((0, act)) => {
+                act();
+                *meanwhile = None;
+            }
+            Some((before, _)) => *before -= 1,
+            None => {}
+        }
         self.device.read_at(offset, out)
     }
 
@@ -339,8 +354,8 @@ fn a_refresh_leaves_a_spilled_transaction_alone() {
     assert_version(&store, 1..=10, 3);
 }
 
-#[test]
-fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
+/// A database of three pages whose log is folded.
+fn with_a_waiting_log() -> Filling {
     let disk = Filling::default();
     let mut store = create_filling(&disk, None);
     let mut txn = store.begin();
@@ -348,6 +363,12 @@ fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
     store.commit(txn, Commit::default()).unwrap();
     store.checkpoint(&coffer_store::Inline, 1).unwrap();
     drop(store);
+    disk
+}
+
+#[test]
+fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
+    let disk = with_a_waiting_log();
     let pinned = Filling { pinned: Some("log-0"), ..disk.clone() };
     let before = disk.files.bytes("log-0").unwrap();
     let (mut store, _) = Store::open(pinned, Box::new(Seeded(3)), small(), None).unwrap();
@@ -361,13 +382,7 @@ fn a_log_that_another_process_reads_is_not_used_after_a_reopening() {
 
 #[test]
 fn a_waiting_log_that_another_process_reads_is_not_cut() {
-    let disk = Filling::default();
-    let mut store = create_filling(&disk, None);
-    let mut txn = store.begin();
-    write(&mut txn, 1..=3, 1);
-    store.commit(txn, Commit::default()).unwrap();
-    store.checkpoint(&coffer_store::Inline, 1).unwrap();
-    drop(store);
+    let disk = with_a_waiting_log();
     let before = disk.files.bytes("log-0").unwrap().len();
     for (pinned, left) in [(Some("log-0"), before), (None, 0)] {
         let reading = Filling { pinned, ..disk.clone() };
