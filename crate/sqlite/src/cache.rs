@@ -254,6 +254,7 @@ mod tests {
             cache.insert(version(8 * (round + 1), 1), &[0; 512]);
         }
     }
+
     /// Passes over so many pages, one behind the other, and gives how many the last of them found.
     fn found_by_the_last_of(passes: u32, cache: &PageCache, pages: u32) -> u64 {
         let mut out = [0; 512];

@@ -19,7 +19,7 @@ use crate::entropy::SystemEntropy;
 use crate::figures::{MemoryStats, StorageInfo};
 #[cfg(not(target_family = "wasm"))]
 use crate::key::Key;
-use crate::lock::{ProcessLock, Turn};
+use crate::lock::{ProcessLock, Turn, Writing};
 use crate::main_file::MainFile;
 use crate::portable::{Portable, lock};
 use crate::pragma::CheckpointMode;
@@ -65,17 +65,6 @@ pub(crate) struct Core<S: Storage> {
     limits_version: AtomicU64,
     /// How many times commits were taken back, whose numbers others have since.
     pub reloads: AtomicU32,
-}
-
-/// The turn to write among processes, while it lives.
-#[cfg(not(target_family = "wasm"))]
-pub(crate) struct Held<'a>(&'a dyn ProcessLock);
-
-#[cfg(not(target_family = "wasm"))]
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.0.release_write();
-    }
 }
 
 /// What a database is opened with, besides its store.
@@ -308,12 +297,9 @@ where
     fn as_writer<R>(&self, section: impl FnOnce() -> Result<R, Error>) -> Result<Option<R>, Error> {
         let Some(process) = self.process() else { return section().map(Some) };
         self.check_usable()?;
-        if !process.try_write()? {
-            return Ok(None);
-        }
+        let Some(_writing) = Writing::try_take(process)? else { return Ok(None) };
         let result = self.take_in(process).and_then(|()| section());
         process.announce();
-        process.release_write();
         result.map(Some)
     }
 
@@ -391,17 +377,19 @@ where
         }
     }
 
-    /// The turn to write among processes, for who closes a database and puts one file in place of it. Nothing if another process
-    /// writes, or has written what is not taken in here.
+    /// The turn to write among processes, for who closes a database and puts one file in place of it. Nothing if nobody has
+    /// written, or another process is writing.
     #[cfg(not(target_family = "wasm"))]
-    pub fn hold_to_close(&self) -> Result<Option<Held<'_>>, Error> {
+    pub fn hold_to_close(&self) -> Result<Option<Writing<'_>>, Error> {
         let Some(process) = self.process().filter(|process| process.is_used()) else { return Ok(None) };
-        if self.check_usable().is_err() || !process.try_write()? {
+        if self.check_usable().is_err() {
             return Ok(None);
         }
-        let held = Held(process);
-        self.take_in(process)?;
-        Ok(Some(held))
+        let writing = Writing::try_take(process)?;
+        if writing.is_some() {
+            self.take_in(process)?;
+        }
+        Ok(writing)
     }
 
     /// Ends the use of the store.
@@ -410,14 +398,11 @@ where
         let process = self.process().filter(|process| !self.read_only && process.is_used());
         let Some(process) = process else { return store.close() };
         // Another process that writes has everything that we would say.
-        if !process.try_write()? {
-            return Ok(());
-        }
+        let Some(_writing) = Writing::try_take(process)? else { return Ok(()) };
         let closed = if process.is_behind() || process.is_unproven() { Ok(()) } else { store.close() };
         if closed.is_err() {
             process.lost_track();
         }
-        process.release_write();
         closed
     }
 

@@ -19,7 +19,7 @@ use crate::entropy::SystemEntropy;
 use crate::error::{Error, ErrorCode, Result};
 use crate::figures::{MemoryStats, StorageInfo};
 use crate::key::{Kdf, Key, NewSlot, candidates};
-use crate::lock::ProcessLock;
+use crate::lock::{ProcessLock, Writing};
 use crate::portable::{Portable, lock};
 use crate::pragma::CheckpointMode;
 use crate::registry::{self, Host};
@@ -236,24 +236,18 @@ where
         let writer = match &at.process {
             // A single file that nobody has written to has nothing to recover.
             Some(process) if !options.read_only && (at.base.is_none() || process.is_used()) => {
-                Some(Writer::wait(process.as_ref(), &at.name, options.busy_timeout)?)
+                let writing = Writing::wait(process.as_ref(), options.busy_timeout)?;
+                Some(writing.ok_or_else(|| {
+                    let message = format!("another process is writing to {}; try again when it is done", at.name);
+                    Error::new(ErrorCode::Busy, message)
+                })?)
             }
             _ => None,
         };
-        let mut opened = None;
-        let mut parts = Some((storage, entropy, store_options));
-        let mut look = || {
-            if let Some((storage, entropy, store_options)) = parts.take() {
-                opened = Some(open_store(storage, entropy, &options, store_options, at.exists));
-            }
-        };
-        match &at.process {
-            // Others may commit meanwhile, but the files are to stay the same ones.
-            Some(process) if writer.is_none() => process.with_files(false, &mut look)?,
-            _ => look(),
-        }
-        let Some(opened) = opened else { return Err(refused(DeviceErrorKind::NotFound)) };
-        if let (Err(_), Some(process)) = (&opened, &at.process) {
+        // Beside a writer, files are at least to stay the same ones.
+        let beside = at.process.as_deref().filter(|_| writer.is_none());
+        let opened = open_store(storage, entropy, &options, store_options, at.exists, beside);
+        if let (Err(Error { store: Some(_), .. }), Some(process)) = (&opened, &at.process) {
             // Perhaps in the middle of making durable what the process before had written.
             process.lost_track();
         }
@@ -539,21 +533,21 @@ where
     pub fn close(self) -> Result<()> {
         #[cfg(not(target_family = "wasm"))]
         drop(self.maintenance);
-        // Held until the new file is in its place: nobody commits to what it was made from, or opens the database to write.
+        // Held to the end, when the new file is in its place: nobody commits to what it was made from, or opens the database to write.
         #[cfg(not(target_family = "wasm"))]
         let writer = match &self.single {
             Some(_) if !self.core.read_only => self.core.hold_to_close()?,
             _ => None,
         };
         #[cfg(not(target_family = "wasm"))]
-        let folded = match (&self.single, &writer) {
-            (Some(files), Some(_)) => fold(files, &self.core)?,
+        let folded = match &self.single {
+            Some(files) if writer.is_some() => fold(files, &self.core)?,
             _ => false,
         };
         registry::remove_host(&self.core.name);
         self.core.close()?;
         #[cfg(not(target_family = "wasm"))]
-        if let (Some(files), true, Some(_writer)) = (&self.single, folded, &writer) {
+        if let Some(files) = self.single.as_ref().filter(|_| folded) {
             put_folded(files, &self.core)?;
         }
         Ok(())
@@ -604,41 +598,6 @@ fn already_open(name: &str) -> Error {
     Error::new(ErrorCode::LockedElsewhere, format!("{name} is open in this process already; use that Database"))
 }
 
-/// Holds the write lock of other processes off while it lives.
-struct Writer<'a>(&'a dyn ProcessLock);
-
-impl<'a> Writer<'a> {
-    /// Waits for other processes to stop writing.
-    #[cfg(not(target_family = "wasm"))]
-    fn wait(process: &'a dyn ProcessLock, name: &str, limit: Duration) -> Result<Self> {
-        let until = std::time::Instant::now() + limit;
-        let mut pause = Duration::from_micros(200);
-        while !process.try_write()? {
-            if std::time::Instant::now() >= until {
-                let message = format!("another process is writing to {name}; try again when it is done");
-                return Err(Error::new(ErrorCode::Busy, message));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(10));
-        }
-        Ok(Self(process))
-    }
-
-    #[cfg(target_family = "wasm")]
-    fn wait(process: &'a dyn ProcessLock, name: &str, _limit: Duration) -> Result<Self> {
-        if process.try_write()? {
-            return Ok(Self(process));
-        }
-        Err(Error::new(ErrorCode::Busy, format!("somebody else is writing to {name}; try again")))
-    }
-}
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        self.0.release_write();
-    }
-}
-
 fn refused(kind: DeviceErrorKind) -> Error {
     DeviceError::new(DeviceOp::Open, "manifest", 0, kind).into()
 }
@@ -650,6 +609,7 @@ fn open_store<S: Storage>(
     options: &OpenOptions,
     store_options: coffer_store::Options,
     exists: bool,
+    beside: Option<&dyn ProcessLock>,
 ) -> Result<(Store<S>, Option<Recovered>)> {
     // A root that was never finished is answered as not there, and is taken over.
     let peek = match exists.then(|| coffer_store::peek(&storage, store_options.base.as_deref())).transpose() {
@@ -673,7 +633,19 @@ fn open_store<S: Storage>(
         return Err(refused(DeviceErrorKind::Exists));
     }
     let key = key_for(options.key.as_ref(), &peek)?;
-    let (store, recovered) = Store::open(storage, entropy, store_options, key.as_ref())?;
+    let mut opened = Err(coffer_store::Error::Poisoned);
+    let mut parts = Some((storage, entropy, store_options));
+    let mut open = || {
+        if let Some((storage, entropy, store_options)) = parts.take() {
+            opened = Store::open(storage, entropy, store_options, key.as_ref());
+        }
+    };
+    match beside {
+        // Not while the key is derived, which would hold up whoever changes files.
+        Some(process) => process.with_files(false, &mut open)?,
+        None => open(),
+    }
+    let (store, recovered) = opened?;
     Ok((store, Some(recovered)))
 }
 

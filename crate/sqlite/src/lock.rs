@@ -43,6 +43,42 @@ pub trait ProcessLock: Portable {
     fn with_files(&self, exclusive: bool, section: &mut dyn FnMut()) -> Result<(), DeviceError>;
 }
 
+/// The turn to write among processes, while it lives.
+pub struct Writing<'a>(&'a dyn ProcessLock);
+
+impl<'a> Writing<'a> {
+    /// Takes it, unless another process has it.
+    pub fn try_take(process: &'a dyn ProcessLock) -> Result<Option<Self>, DeviceError> {
+        Ok(process.try_write()?.then_some(Self(process)))
+    }
+
+    /// Waits for it up to a limit. Other processes cannot wake us, so it is asked for again and again, ever more slowly; in wasm there are
+    /// none to wait for.
+    pub fn wait(process: &'a dyn ProcessLock, limit: Duration) -> Result<Option<Self>, DeviceError> {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            let until = std::time::Instant::now() + limit;
+            let mut pause = Duration::from_micros(200);
+            while std::time::Instant::now() < until {
+                if let Some(writing) = Self::try_take(process)? {
+                    return Ok(Some(writing));
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
+            }
+        }
+        #[cfg(target_family = "wasm")]
+        let _ = limit;
+        Self::try_take(process)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.release_write();
+    }
+}
+
 /// The one turn to write.
 #[derive(Default)]
 pub struct Turn {

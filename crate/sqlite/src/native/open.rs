@@ -9,7 +9,7 @@ use super::files::{FileDevice, FileStorage};
 use super::locks::FileLocks;
 use super::mapped::{MapDevice, MapStorage};
 use crate::database::{Create, Database, OpenOptions};
-use crate::lock::ProcessLock;
+use crate::lock::{ProcessLock, Writing};
 use crate::registry::Host;
 
 /// How files are read.
@@ -100,18 +100,12 @@ impl Place {
 fn finish_fold(path: &Path, options: &OpenOptions) -> Result<(), DeviceError> {
     let files = FileStorage::single(path);
     let locks = FileLocks::open(&files)?;
-    let until = std::time::Instant::now() + options.busy_timeout;
-    while !locks.try_write()? {
-        if std::time::Instant::now() >= until {
-            return Err(DeviceError::new(DeviceOp::Open, super::BASE, 0, DeviceErrorKind::Busy));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    let writing = Writing::wait(&locks, options.busy_timeout)?;
+    let _writing = writing.ok_or_else(|| DeviceError::new(DeviceOp::Open, super::BASE, 0, DeviceErrorKind::Busy))?;
     let finished = FileStorage::finish_fold(path);
     if finished.is_ok() && !files.is_pinned(super::BASE) {
         let _ = FileLocks::remove(&files); // Who writes makes them anew.
     }
-    locks.release_write();
     finished.map_err(|error| super::files::device_error(DeviceOp::Open, super::BASE, 0, &error))
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use coffer_sim::device_suite::{Abilities, run};
 use coffer_sqlite::native::{Backend, FileStorage, MapStorage};
-use coffer_sqlite::{Create, Database, ErrorCode, Key, OpenOptions};
+use coffer_sqlite::{Create, Database, ErrorCode, Key, OpenOptions, rusqlite};
 use coffer_store::{Commit, Device, DeviceErrorKind, OpenMode, PageNo, Storage, Store};
 
 fn abilities() -> Abilities {
@@ -134,8 +134,6 @@ fn what_cannot_be_opened_says_why() {
     database.close().unwrap();
     assert_eq!(code("locked", new).0, ErrorCode::Exists);
 }
-
-use coffer_sqlite::rusqlite;
 
 #[test]
 fn two_processes_that_write_in_turn_leave_no_files_behind() {
