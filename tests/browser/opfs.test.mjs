@@ -184,6 +184,48 @@ for (const engine of able) {
       })
     }
 
+    await t.test('a root that cannot be read in passing is read again, and none that cannot be read is taken for one that is not there', async () => {
+      const seen = await page.evaluate(async () => {
+        const { inspect } = await import('/dist/index.js')
+        const { open, pause } = window.coffer
+        const key = { kind: 'wrapped', wrap: (bytes) => bytes.map((byte) => byte ^ 0x5a), unwrap: (bytes) => bytes.map((byte) => byte ^ 0x5a) }
+        const options = { backend: 'opfs', key }
+        const db = await open('unread', options)
+        await db.exec('create table t(x); insert into t values (1)')
+        await db.close()
+        /** The first worker, which looks for the wrapped key, is hindered; the one that opens is not. */
+        const hindered = (order) => {
+          let made = 0
+          return () => new Worker(`/tests/browser/pages/handles.js?order=${encodeURIComponent(JSON.stringify(made++ === 0 ? order : {}))}`)
+        }
+        const tried = async (order, backend = 'opfs') => {
+          const start = performance.now()
+          const opened = await open('unread', { ...options, backend, worker: hindered(order) }).then(async (db) => {
+            const rows = await db.query('select x from t')
+            await db.close()
+            return rows
+          }, ({ code, message }) => `${code}: ${message}`)
+          const took = performance.now() - start
+          const looked = await inspect('unread', { worker: hindered(order) }).then(({ backend, slots }) => [backend, slots.length], ({ code, message }) => `${code}: ${message}`)
+          await pause(0)
+          return { opened, looked, took }
+        }
+        const seen = {}
+        for (const busy of ['NotReadableError', 'NoModificationAllowedError', 'InvalidStateError']) seen[busy] = await tried({ busy, ms: 1500, call: 'getFile' })
+        seen.long = await tried({ busy: 'NotReadableError', ms: 30_000, call: 'getFile' })
+        for (const backend of ['opfs', 'auto']) seen[`other ${backend}`] = await tried({ busy: 'UnknownError', ms: 1500, call: 'getFile' }, backend)
+        return seen
+      })
+      for (const busy of ['NotReadableError', 'NoModificationAllowedError', 'InvalidStateError']) {
+        const { opened, looked, took } = seen[busy]
+        assert.deepEqual([opened, looked], [[{ x: 1 }], ['opfs', 1]], busy)
+        assert.ok(took > 1000, `${busy}: ${took} ms`)
+      }
+      for (const told of [seen.long.opened, seen.long.looked]) assert.match(told, /^locked_elsewhere: unread is in use/)
+      assert.ok(seen.long.took > 3000, `${seen.long.took} ms`)
+      for (const { opened, looked } of [seen['other opfs'], seen['other auto']]) for (const told of [opened, looked]) assert.match(told, /UnknownError: held by another/)
+    })
+
     await t.test('opening reads the indexes and not the data, and a cold read is a call or two', async () => {
       const seen = await page.evaluate(async () => {
         const { key, open, pause } = window.coffer

@@ -1,7 +1,7 @@
 // Files in the Origin Private File System, through synchronous access handles. Only a dedicated worker has those.
 //
 // I1  Nothing is held after a failed opening: a handle that arrives too late is closed as it arrives.
-// I2  A handle that somebody else holds is asked for again for 3 s and a little: a worker killed inside wasm keeps its own for 2 s.
+// I2  What another's handle is in the way of is tried again for 3 s and a little: a worker killed inside wasm keeps its own for 2 s.
 
 import { CofferError } from '../error.js'
 import { errorName, isEngineFile } from './directory.js'
@@ -10,8 +10,11 @@ import type { Directory, OpenFile } from './directory.js'
 /** All databases of an origin are folders of this one. */
 const folder = 'coffer'
 
-/** How long a held handle is asked for. */
-export const retryMs = 3500
+/** How long what is held is tried for. */
+const retryMs = 3500
+
+/** What says so: in Chromium and Firefox, in Safari, and of what was written between looking and reading. */
+const held = ['NoModificationAllowedError', 'InvalidStateError', 'NotReadableError']
 
 /** A folder of OPFS as the files of one database. */
 export class OpfsDirectory implements Directory {
@@ -26,10 +29,8 @@ export class OpfsDirectory implements Directory {
 
   /** The folder of a database; undefined if it is not there and is not to be made. */
   static async find(name: string, create: boolean): Promise<OpfsDirectory | undefined> {
-    const all = await databases(create)
-    if (all === undefined) return undefined
-    const found = await child(all, folderName(name), create)
-    return found === undefined ? undefined : new OpfsDirectory(found)
+    const found = await folderOf(name, create)
+    return found && new OpfsDirectory(found)
   }
 
   get clusterBytes(): number {
@@ -44,7 +45,7 @@ export class OpfsDirectory implements Directory {
 
   async open(name: string): Promise<OpenFile> {
     const file = await this.#folder.getFileHandle(name, { create: true }).catch(full)
-    const handle = await held(file).catch(full)
+    const handle = await patiently(name, () => file.createSyncAccessHandle()).catch(full)
     try {
       this.#measure(handle)
     } catch (error) {
@@ -54,19 +55,8 @@ export class OpfsDirectory implements Directory {
     return new OpfsFile(handle)
   }
 
-  async remove(name: string): Promise<void> {
-    const until = performance.now() + retryMs
-    for (;;) {
-      try {
-        await this.#folder.removeEntry(name)
-        return
-      } catch (error) {
-        if (errorName(error) === 'NotFoundError') return
-        // A worker that was ended a moment ago may have it open still.
-        if (!isHeld(error) || performance.now() > until) throw error
-        await pause(25)
-      }
-    }
+  remove(name: string): Promise<void> {
+    return removed(this.#folder, name, name)
   }
 
   settle(): undefined {
@@ -106,52 +96,41 @@ export async function listOpfs(): Promise<string[]> {
   const names: string[] = []
   if (all === undefined) return names
   for await (const [name, entry] of all.entries()) {
-    if (entry.kind === 'directory' && (await hasRoot(entry))) names.push(decodeURIComponent(name))
+    if (entry.kind === 'directory' && (await rootOf(entry)) !== undefined) names.push(decodeURIComponent(name))
   }
   return names
 }
 
-/** Whether there is a database of this name in OPFS. */
-export async function existsInOpfs(name: string): Promise<boolean> {
-  const all = await databases(false)
-  const found = all === undefined ? undefined : await child(all, folderName(name), false)
-  return found !== undefined && (await hasRoot(found))
-}
-
 /** The root of a database, read beside whoever has it open. */
 export async function rootInOpfs(name: string): Promise<Blob | undefined> {
-  const all = await databases(false)
-  const found = all === undefined ? undefined : await child(all, folderName(name), false)
-  if (found === undefined || !(await hasRoot(found))) return undefined
-  return (await found.getFileHandle('manifest')).getFile()
+  const found = await folderOf(name, false)
+  return found && patiently(name, async () => {
+    const file = await rootOf(found)
+    // Here, since it may change between looking and reading.
+    return file && new Blob([await file.arrayBuffer()])
+  })
 }
 
 /** Removes a database and all its files. */
 export async function removeFromOpfs(name: string): Promise<void> {
   const all = await databases(false)
-  if (all === undefined) return
-  const until = performance.now() + retryMs
-  for (;;) {
-    try {
-      await all.removeEntry(folderName(name), { recursive: true })
-      return
-    } catch (error) {
-      if (errorName(error) === 'NotFoundError') return
-      if (!isHeld(error) || performance.now() > until) throw isHeld(error) ? heldElsewhere(name, error) : error
-      await pause(50)
-    }
-  }
+  if (all !== undefined) await removed(all, folderName(name), name)
 }
 
-/** A root of no bytes was made ready and never used. */
-async function hasRoot(directory: FileSystemDirectoryHandle): Promise<boolean> {
-  try {
-    const manifest = await directory.getFileHandle('manifest')
-    return (await manifest.getFile()).size > 0
-  } catch (error) {
-    if (errorName(error) === 'NotFoundError') return false
-    throw error
-  }
+/** Removes an entry, if it is there. */
+async function removed(parent: FileSystemDirectoryHandle, entry: string, name: string): Promise<void> {
+  await patiently(name, () => parent.removeEntry(entry, { recursive: true })).catch(missing)
+}
+
+/** The root, if there is one; one of no bytes was made ready and never used. */
+async function rootOf(directory: FileSystemDirectoryHandle): Promise<File | undefined> {
+  const file = await directory.getFileHandle('manifest').then((manifest) => manifest.getFile()).catch(missing)
+  return file?.size === 0 ? undefined : file
+}
+
+/** Ends a look for what is not there. */
+function missing(error: unknown): undefined {
+  if (errorName(error) !== 'NotFoundError') throw error
 }
 
 /** Any text as the name of a folder: a name that is all dots, or has a slash in it, is not allowed as it is. */
@@ -159,51 +138,38 @@ function folderName(name: string): string {
   return encodeURIComponent(name).replaceAll('.', '%2E')
 }
 
+async function folderOf(name: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
+  const all = await databases(create)
+  return all && child(all, folderName(name), create)
+}
+
 async function databases(create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
   return child(await navigator.storage.getDirectory(), folder, create)
 }
 
-async function child(parent: FileSystemDirectoryHandle, name: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
-  try {
-    return await parent.getDirectoryHandle(name, { create })
-  } catch (error) {
-    if (!create && errorName(error) === 'NotFoundError') return undefined
-    throw error
-  }
+function child(parent: FileSystemDirectoryHandle, name: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
+  const found = parent.getDirectoryHandle(name, { create })
+  return create ? found : found.catch(missing)
 }
 
-/** A synchronous handle, waited for while somebody else has it (I2). */
-async function held(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle> {
+/** Does what may fail while somebody else has a handle, until it does not (I2). */
+async function patiently<T>(name: string, attempt: () => Promise<T>): Promise<T> {
   const until = performance.now() + retryMs
   for (;;) {
     try {
-      return await file.createSyncAccessHandle()
+      return await attempt()
     } catch (error) {
-      if (!isHeld(error)) throw error
-      if (performance.now() > until) throw heldElsewhere(file.name, error)
-      await pause(25)
+      if (!held.includes(errorName(error))) throw error
+      if (performance.now() > until) throw new CofferError('locked_elsewhere', `${name} is in use by another tab or worker; close the database there and try again`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 25))
     }
   }
-}
-
-/** The first name is Chromium's and Firefox's, the second Safari's. */
-function isHeld(error: unknown): boolean {
-  const name = errorName(error)
-  return name === 'NoModificationAllowedError' || name === 'InvalidStateError'
 }
 
 /** Ends an attempt to make a file for which there is no room. */
 function full(cause: unknown): never {
   if (errorName(cause) !== 'QuotaExceededError') throw cause
   throw new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
-}
-
-function heldElsewhere(name: string, cause: unknown): CofferError {
-  return new CofferError('locked_elsewhere', `${name} is in use by another tab or worker; close the database there and try again`, { cause })
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 class OpfsFile implements OpenFile {

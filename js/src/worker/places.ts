@@ -6,7 +6,7 @@ import { errorName } from './directory.js'
 import type { Directory, Place } from './directory.js'
 import { IndexedDirectory, existsInIndexed, listIndexed, removeFromIndexed, rootInIndexed } from './indexeddb.js'
 import { MemoryDirectory } from './memory.js'
-import { OpfsDirectory, existsInOpfs, hasOpfs, listOpfs, removeFromOpfs, rootInOpfs } from './opfs.js'
+import { OpfsDirectory, hasOpfs, listOpfs, removeFromOpfs, rootInOpfs } from './opfs.js'
 
 /** The folder of a database in the place asked for; undefined if it is not there and is not to be made. */
 export async function findPlace(name: string, backend: Place | 'auto', create: boolean): Promise<Directory | undefined> {
@@ -54,7 +54,7 @@ async function canUseOpfs(): Promise<boolean> {
 
 /** Whether a database is in OPFS, where handles may be refused still. */
 async function seenInOpfs(name: string): Promise<boolean> {
-  return hasOpfs() && existsInOpfs(name).catch(() => false)
+  return hasOpfs() && (await rootInOpfs(name).catch(() => undefined)) !== undefined
 }
 
 async function probe(): Promise<boolean> {
@@ -83,13 +83,14 @@ function unusable(what: string, cause: unknown): CofferError {
 
 /** The bytes of a database's root, read without its lock, and where it is; undefined if it is not there. */
 export async function findRoot(name: string, backend: string): Promise<{ manifest: Blob; place: Place } | undefined> {
-  if (backend !== 'indexeddb' && hasOpfs()) {
-    const manifest = await rootInOpfs(name).catch(() => undefined)
-    if (manifest !== undefined) return { manifest, place: 'opfs' }
-  }
-  if (backend === 'opfs' || typeof indexedDB === 'undefined') return undefined
-  const manifest = await rootInIndexed(name)
-  return manifest === undefined ? undefined : { manifest, place: 'indexeddb' }
+  const found = backend === 'indexeddb' || !hasOpfs() ? undefined : rootInOpfs(name)
+  let manifest = await found?.catch(() => undefined)
+  if (manifest !== undefined) return { manifest, place: 'opfs' }
+  if (backend !== 'opfs' && typeof indexedDB !== 'undefined') manifest = await rootInIndexed(name)
+  if (manifest !== undefined) return { manifest, place: 'indexeddb' }
+  // Where there is OPFS, one that cannot be read is not one that is not there: whoever has its key would make a new one.
+  if (found !== undefined && (await canUseOpfs())) await found
+  return undefined
 }
 
 /** The names of all databases of this origin. */

@@ -1,5 +1,6 @@
 // Counts the handles of OPFS in this worker, the bytes that are read and the connections to IndexedDB, and has any step of opening fail on demand: by the order in its
-// address, { fail: n } for the nth step and { busy: name, ms } to refuse handles by that error, or by `failAt`. The channel `handles` tells the counts.
+// address, { fail: n } for the nth step and { busy: name, ms, call } to refuse handles by that error, or what another call gives, or by `failAt`.
+// The channel `handles` tells the counts.
 
 const counts = { open: 0, most: 0, connections: 0, reads: 0, bytes: 0, writes: 0, steps: 0, failed: '' }
 let fail = 0
@@ -30,10 +31,17 @@ for (const [target, name] of [
     return go()
   })
 }
-wrap(FileSystemFileHandle.prototype, 'createSyncAccessHandle', async (go, _, file) => {
-  step('createSyncAccessHandle')
+function refuse(call, file) {
+  step(call)
   // The library tries a file of its own first, whether there are handles at all.
-  if (busy !== undefined && !file.name.startsWith('coffer-probe') && performance.now() < busy.until) throw new DOMException('held by another', busy.name)
+  if (busy?.call === call && !file.name.startsWith('coffer-probe') && performance.now() < busy.until) throw new DOMException('held by another', busy.name)
+}
+wrap(FileSystemFileHandle.prototype, 'getFile', async (go, _, file) => {
+  refuse('getFile', file)
+  return go()
+})
+wrap(FileSystemFileHandle.prototype, 'createSyncAccessHandle', async (go, _, file) => {
+  refuse('createSyncAccessHandle', file)
   const handle = await go()
   counts.open += 1
   counts.most = Math.max(counts.most, counts.open)
@@ -98,7 +106,7 @@ for (const name of ['get', 'getAll', 'getAllKeys', 'put']) {
 
 const order = JSON.parse(new URLSearchParams(location.search).get('order') ?? '{}')
 fail = order.fail ?? 0
-if (order.busy !== undefined) busy = { name: order.busy, until: performance.now() + order.ms }
+if (order.busy !== undefined) busy = { name: order.busy, call: order.call ?? 'createSyncAccessHandle', until: performance.now() + order.ms }
 
 const channel = new BroadcastChannel('handles')
 channel.onmessage = ({ data }) => {
