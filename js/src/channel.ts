@@ -230,8 +230,7 @@ export class Channel {
     const plan = this.#plan
     if (plan === undefined || plan.backend === 'memory' || this.#lost.length > lossesMax) {
       this.end(error)
-      this.#news({ event: 'lost', message })
-      return
+      return this.#news({ event: 'ended', failure: encodeError(error) })
     }
     this.losses += 1
     this.#here = false

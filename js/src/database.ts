@@ -164,14 +164,15 @@ export class WorkerDatabase extends WorkerQueries implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#channel.call({ kind: 'close' }).then(
-      () => {
-        this.#channel.end(new CofferError('closed', 'the database is closed'))
-        this.#emit('close', undefined)
-      },
+    const isOpen = (): boolean => this.#channel.ended === undefined
+    this.#closing ??= this.#channel.call({ kind: 'close' }).catch((error: unknown) => {
       // A worker that is lost already is as closed as can be.
-      () => undefined,
-    )
+      if (isOpen()) throw error
+    }).finally(() => {
+      if (!isOpen()) return
+      this.#channel.end(new CofferError('closed', 'the database is closed'))
+      this.#emit('close', undefined)
+    })
     return this.#closing
   }
 
@@ -194,18 +195,9 @@ export class WorkerDatabase extends WorkerQueries implements Database {
       case 'joined':
         this.#live.rejoin()
         return this.#emit('leader', { leader: news.leader })
-      case 'at':
-        // The channel keeps count of it.
-        return
       case 'ended':
         this.#emit('error', decodeError(news.failure))
         return this.#emit('close', undefined)
-      case 'lost':
-        this.#emit('error', new CofferError('worker_lost', news.message))
-        return this.#emit('close', undefined)
-      case 'helper':
-        // The channel's affair.
-        return
       default:
         return news satisfies never
     }

@@ -171,8 +171,6 @@ export interface Part {
 
 /** News from the worker. */
 export type News =
-  /** The engine panicked, or could not be trusted any more, and will answer nothing. */
-  | { readonly event: 'lost'; readonly message: string }
   /** Tables changed in a commit. */
   | { readonly event: 'commit'; readonly tables: readonly string[] }
   /** What was committed up to this commit was folded. */
@@ -183,13 +181,18 @@ export type News =
   | { readonly event: 'failed'; readonly watch: number; readonly failure: Failure }
   /** Something failed that nobody waits for. */
   | { readonly event: 'error'; readonly failure: Failure }
-  /** What was answered so far is true as of this commit. */
-  | { readonly event: 'at'; readonly commit: bigint }
   /** The worker leads, or has a leader; requests of before are to be sent again. */
   | ({ readonly event: 'joined' } & Joined)
   /** The database cannot be had any more. */
   | { readonly event: 'ended'; readonly failure: Failure }
+
+/** What concerns the channel only. */
+export type Word =
+  /** The engine panicked, or could not be trusted any more, and will answer nothing. */
+  | { readonly event: 'lost'; readonly message: string }
+  /** What was answered so far is true as of this commit. */
+  | { readonly event: 'at'; readonly commit: bigint }
   /** A second worker would be of use: the page makes one, and gives each an end of a channel (errands.ts). */
   | { readonly event: 'helper' }
 
-export type FromWorker = readonly (Reply | Part | Outcome | News)[]
+export type FromWorker = readonly (Reply | Part | Outcome | News | Word)[]

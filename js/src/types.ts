@@ -573,7 +573,7 @@ export interface Database extends Queries {
   estimate(): Promise<StorageEstimate>
   /** Listens to an event. Returns what ends it. */
   on<E extends keyof DatabaseEvents>(event: E, listener: (detail: DatabaseEvents[E]) => void): () => void
-  /** Waits for what was asked before, then ends the worker. Closing twice is allowed. */
+  /** Waits for what was asked before, then ends the worker. Closing twice is allowed. Rejects if something was not stored: it is closed all the same. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -154,6 +154,43 @@ for (const engine of engines) {
       assert.ok(seen.many.complete <= 10, `${seen.many.complete} transactions`)
     })
 
+    await t.test('what could not be stored is told to whoever waits for it, or once by an event if nobody does', async () => {
+      const seen = await page.evaluate(async () => {
+        const { open, outcome, pause } = window.coffer
+        const told = new BroadcastChannel('failing')
+        const fail = () =>
+          new Promise((resolve) => {
+            told.onmessage = resolve
+            told.postMessage('now')
+          })
+        const seen = {}
+        for (const [durability, then] of [['strict', 'goes on'], ['relaxed', 'goes on'], ['relaxed', 'closes']]) {
+          const db = await open(`failing ${durability} ${then}`, { backend: 'indexeddb', durability, worker: () => new Worker('/tests/browser/pages/failing.js') })
+          const errors = []
+          db.on('error', ({ code, message }) => errors.push(`${code}: ${message}`))
+          await db.exec('create table t(x)')
+          await db.flush()
+          await fail()
+          const calls = [await outcome(db.run('insert into t values (1)').then(() => 'done'))]
+          if (then === 'goes on') {
+            // Longer than a relaxed commit waits.
+            for (let wait = 0; wait < 400 && durability === 'relaxed' && errors.length === 0; wait += 1) await pause(25)
+            await pause(300)
+            calls.push(await outcome(db.run('insert into t values (2)').then(() => 'done')))
+          }
+          calls.push(await outcome(db.close().then(() => 'done')))
+          await pause(100)
+          seen[`${durability} ${then}`] = { calls, errors: errors.map((error) => error.split(':')[0]), closed: await outcome(db.get('select 1')), left: await Promise.race([fail().then(() => 'a worker'), pause(300).then(() => 'none')]) }
+        }
+        return seen
+      })
+      assert.deepEqual(seen, {
+        'strict goes on': { calls: ['io', 'io', 'io'], errors: [], closed: 'closed', left: 'none' },
+        'relaxed goes on': { calls: ['done', 'io', 'io'], errors: ['io'], closed: 'closed', left: 'none' },
+        'relaxed closes': { calls: ['done', 'io'], errors: [], closed: 'closed', left: 'none' },
+      })
+    })
+
     await t.test('no page error was left over', () => assert.deepEqual(complaints, []))
   })
 }

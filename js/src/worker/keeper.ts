@@ -117,13 +117,13 @@ export class Keeper {
     this.#flushing = undefined
     this.database.flush()
     return this.directory.settle()?.catch(async (error: unknown) => {
-      await this.#takeBack()
+      await this.#takeBack(error)
       throw error
     })
   }
 
   /** What could not be stored is taken back, so that the next commit finds the database as those before it left it. */
-  #takeBack(): Promise<void> {
+  #takeBack(failure: unknown): Promise<void> {
     this.#takingBack ??= (async () => {
       try {
         await this.directory.restore?.((names) => {
@@ -131,7 +131,8 @@ export class Keeper {
           this.database.reload()
         })
       } catch (error) {
-        this.#report(error)
+        // Whoever waits for it is told of the failure itself.
+        if (error !== failure) this.#report(error)
       } finally {
         this.#takingBack = undefined
       }

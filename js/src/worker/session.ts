@@ -504,12 +504,9 @@ export class Session {
     clearTimeout(this.#timer)
     if (this.#dead) return
     this.#outbox.flush()
-    try {
-      await this.#engine.settle('strict')
-      await this.#outbox.settled()
-    } catch {
-      // Whoever waited for it has been told.
-    }
+    const stored = Promise.resolve().then(() => this.#engine.settle('strict'))
+    await stored.catch(() => undefined)
+    await this.#outbox.settled()
     for (const client of this.#clients) {
       for (const id of [...client.cursors.keys()]) this.#cursors.release(client, id)
       for (const { connection, writes } of client.transactions.values()) {
@@ -521,6 +518,8 @@ export class Session {
     this.#writer.free()
     this.#readers.free()
     await this.#engine.close()
+    // Of what was answered before it was stored nobody else is told.
+    await stored
   }
 
   /** Upkeep, a verb or a pragma may have folded more. */
