@@ -214,3 +214,74 @@ impl WebConnection {
 fn read(values: &[u8]) -> Result<Parameters<'_>, JsValue> {
     parameters(values).map_err(|Malformed| thrown(&statement::malformed()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coffer_sqlite::rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+    use coffer_sqlite::{Database, OpenOptions};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+    wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+    /// A connection, and how often SQLite has compiled an `insert` or a `select` on it, each of which its authorizer hears of once.
+    fn counted() -> (WebConnection, Arc<AtomicUsize>) {
+        let database = Database::in_memory(OpenOptions::default()).unwrap();
+        let mut connection = WebConnection::new(database.connect().unwrap()).unwrap();
+        connection.exec("create table t(x, y)").unwrap();
+        let compiled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&compiled);
+        let listener = move |context: AuthContext<'_>| {
+            if let AuthAction::Select | AuthAction::Insert { .. } = context.action {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Authorization::Allow
+        };
+        Rc::get_mut(&mut connection.connection).unwrap().authorizer(Some(listener)).unwrap();
+        (connection, compiled)
+    }
+
+    const NONE: [u8; 5] = [0; 5];
+
+    /// Sets of one number each, in wire form.
+    fn numbers(count: u8) -> Vec<u8> {
+        (0..count).flat_map(|number| [0, 1, 0, 0, 0, 5, number, 0, 0, 0]).collect()
+    }
+
+    #[wasm_bindgen_test]
+    fn a_statement_is_compiled_once_however_often_it_runs() {
+        let (mut connection, compiled) = counted();
+        let take = || compiled.swap(0, Ordering::Relaxed);
+        for _ in 0..100 {
+            connection.run("insert into t values (1, 2)", &NONE).unwrap();
+        }
+        assert_eq!(take(), 1, "run");
+        for _ in 0..100 {
+            connection.first("select x from t", &NONE).unwrap();
+        }
+        assert_eq!(take(), 1, "first");
+        for _ in 0..100 {
+            let mut rows = connection.open("select y from t", &NONE).unwrap().unwrap();
+            rows.next(10, 10_000).unwrap();
+        }
+        assert_eq!(take(), 1, "open");
+        for _ in 0..10 {
+            connection.run_many("insert into t values (?, 3)", &numbers(10), 0, f64::INFINITY).unwrap();
+        }
+        assert_eq!(take(), 1, "many");
+        // As many statements in turn as an app may well have.
+        for _ in 0..10 {
+            for column in 0..100 {
+                connection.first(&format!("select x, {column} from t"), &NONE).unwrap();
+            }
+        }
+        assert_eq!(take(), 100, "a hundred in turn");
+        // A script is not kept.
+        for _ in 0..10 {
+            connection.exec("insert into t values (4, 5)").unwrap();
+        }
+        assert_eq!(take(), 10, "a script");
+    }
+}
