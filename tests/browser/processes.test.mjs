@@ -8,12 +8,17 @@ import * as path from 'node:path'
 import { test } from 'node:test'
 import { chromium } from 'playwright-core'
 import { chromiumArguments } from '../../scripts/browsers.mjs'
-import { engines, served } from './launch.mjs'
+import { engines, launch, placesOf, served } from './launch.mjs'
 
-// Playwright switches the cache off, and puppeteer's Firefox cannot go back into it; so this is one engine, started by hand.
+// Playwright switches the cache off, and only Chromium puts a page aside that has locks; so this is one engine, started by hand.
 const able = engines.filter((name) => name === 'chromium')
+/** Firefox ends a page when it is left that has a lock, or whose worker has one. One in memory has none. */
+const ending = engines.filter((name) => name === 'firefox')
 
-const site = served({ tests: able.length > 0 })
+const site = served({ tests: able.length + ending.length > 0 })
+
+/** Rejects where something never comes. */
+const within = (ms, promise) => Promise.race([promise, new Promise((_, reject) => setTimeout(reject, ms, new Error('it hangs')))])
 
 for (const engine of able) {
   for (const backend of ['opfs', 'indexeddb']) {
@@ -132,6 +137,70 @@ for (const engine of able) {
       }
       t.diagnostic(`longest wait in each round: ${took.map((ms) => `${Math.round(ms)} ms`).join(', ')}`)
       assert.ok(Math.max(...took) < 3000)
+    })
+  }
+}
+
+for (const engine of ending) {
+  for (const backend of [...placesOf(engine), 'memory']) {
+    const stored = backend !== 'memory'
+    const claim = stored ? 'a page that is left holds nothing, and who goes back to it opens its database anew' : 'a page in the back-forward cache is as it was when it comes back'
+    test(`${engine}: ${backend}: ${claim}`, { timeout: 120_000 }, async (t) => {
+      const { page: first, newPage, complaints, close } = await launch(engine)
+      t.after(close)
+      const second = await newPage()
+      const visit = async (page) => {
+        await page.goto(`${site.address}tests/browser/pages/storage.html`)
+        await page.waitForFunction(() => window.coffer !== undefined)
+      }
+      const openIn = (page) => page.evaluate(async (backend) => {
+        const start = performance.now()
+        window.db = await window.coffer.open('left', { backend })
+        await window.db.exec('create table if not exists t(x)')
+        return performance.now() - start
+      }, backend)
+      await visit(first)
+      await openIn(first)
+      await first.evaluate(async () => {
+        window.states = []
+        window.db.live('select count(*) as n from t', [], ([{ n }]) => void window.states.push(n))
+        await window.db.run('insert into t values (1)')
+        addEventListener('pagehide', ({ persisted }) => {
+          window.aside = persisted
+          // In flight when the page goes.
+          window.last = window.db.run('insert into t values (2)').then(({ changes }) => changes)
+        })
+      })
+      await visit(second)
+      await first.goto(`${site.address}tests/browser/pages/empty.html`)
+      if (stored) {
+        const took = await within(20_000, openIn(second))
+        t.diagnostic(`had from a page that was left in ${Math.round(took)} ms`)
+        assert.ok(took < 3000, `it took ${took} ms`)
+        await within(20_000, second.evaluate(() => window.db.run('insert into t values (3)')))
+      }
+      // puppeteer's own way waits for the page to be loaded, which it is not when it was put aside.
+      await first.evaluate(() => void setTimeout(() => history.back(), 0))
+      const isBack = () => first.evaluate(() => window.coffer !== undefined && document.readyState === 'complete').catch(() => false)
+      for (const deadline = performance.now() + 20_000; !(await isBack()); ) assert.ok(performance.now() < deadline, 'it does not come back')
+      const aside = await first.evaluate(() => window.aside)
+      if (stored) {
+        assert.equal(aside, undefined, 'it was put aside')
+        await within(20_000, openIn(first))
+        const { leader, rows } = await within(20_000, first.evaluate(async () => ({ leader: window.db.leader, rows: (await window.db.query('select x from t order by x')).map(({ x }) => x) })))
+        // The one in flight had no answer.
+        assert.deepEqual([leader, rows.filter((x) => x !== 2)], ['other', [1, 3]])
+      } else {
+        assert.equal(aside, true)
+        const seen = await within(20_000, first.evaluate(async () => {
+          const last = await window.last
+          await window.db.run('insert into t values (3)')
+          for (const deadline = performance.now() + 10_000; window.states.at(-1) !== 3 && performance.now() < deadline; ) await window.coffer.pause(10)
+          return { last, shown: window.states.at(-1), leader: window.db.leader, rows: (await window.db.query('select x from t order by x')).map(({ x }) => x) }
+        }))
+        assert.deepEqual(seen, { last: 1, shown: 3, leader: 'self', rows: [1, 2, 3] })
+      }
+      assert.deepEqual(complaints, [])
     })
   }
 }
