@@ -1,7 +1,7 @@
 //! Keys on the command line: from a prompt, an environment variable or a file; never as an argument, where other users of
 //! the machine could read it.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -118,7 +118,11 @@ fn ask(question: &str) -> Option<Outcome<Zeroizing<String>>> {
         return None;
     }
     let read = rpassword::prompt_password(question).map(Zeroizing::new);
-    Some(read.map_err(|error| Failure::new(Exit::Key, format!("cannot read the passphrase: {error}"))))
+    Some(read.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => Failure::interrupted(),
+        io::ErrorKind::UnexpectedEof => Failure::new(Exit::Key, "no passphrase was given; nothing was changed"),
+        _ => Failure::new(Exit::Key, format!("cannot read the passphrase: {error}; give it with --passphrase-env")),
+    }))
 }
 
 /// How a new passphrase is stretched, by name.

@@ -18,20 +18,33 @@ mod rows;
 mod schema;
 mod script;
 mod text;
+mod usage;
 mod value;
 mod verb;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::failure::Outcome;
 use crate::verb::Command;
 
 fn main() -> ExitCode {
-    let command = Command::parse();
-    interrupt::watch();
-    match command.run() {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+fn run() -> Outcome {
+    match Command::try_parse() {
+        Ok(command) => {
+            interrupt::watch();
+            command.run()
+        }
+        Err(error) if error.use_stderr() => Err(usage::failure(&error)),
+        // Help, or the version.
+        Err(told) => Ok(write!(std::io::stdout(), "{}", told.render())?),
     }
 }

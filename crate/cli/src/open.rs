@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use coffer_sqlite::native::{BASE, FileStorage};
 use coffer_sqlite::{Create, Database, Error, ErrorCode, Key, OpenOptions, Upkeep};
-use coffer_store::{Foreign, Peek};
+use coffer_store::{Corrupt, DeviceError, Foreign, Peek};
 
 use crate::failure::{Exit, Failure, Outcome, exit_of};
 use crate::key::KeyArgs;
@@ -85,10 +85,9 @@ impl DatabaseArgs {
 
 /// What can be learned of a database without its key; fails if there is none.
 pub fn peek(path: &Path) -> Outcome<Peek> {
-    let name = path.display();
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
-        _ => Failure::new(Exit::Open, format!("cannot open {name}: {error}")),
+        _ => Failure { exit: Exit::Open, ..Failure::file("open", path.display(), &error) },
     })?;
     let peeked = if metadata.is_dir() {
         coffer_store::peek(&FileStorage::new(path), None)
@@ -101,14 +100,21 @@ pub fn peek(path: &Path) -> Outcome<Peek> {
 
 fn missing(path: &Path) -> Failure {
     let name = path.display();
-    Failure::new(Exit::Open, format!("there is no database {name}; make one with: coffer init {name}"))
+    Failure::new(
+        Exit::Open,
+        if path.is_dir() {
+            format!("there is no database in the directory {name}; check the path")
+        } else {
+            format!("there is no database {name}; check the path")
+        },
+    )
 }
 
 /// A file that does not begin like one of ours.
 fn refuse_foreign(path: &Path) -> Outcome {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    read.map_err(|error| Failure::new(Exit::Open, format!("cannot open {}: {error}", path.display())))?;
+    read.map_err(|error| Failure { exit: Exit::Open, ..Failure::file("open", path.display(), &error) })?;
     if start.starts_with(SEGMENT_MAGIC) { Ok(()) } else { Err(foreign(path, start.starts_with(SQLITE_MAGIC))) }
 }
 
@@ -136,6 +142,8 @@ pub fn failure(path: &Path, error: &Error) -> Failure {
     let name = path.display();
     let message = match error.code {
         ErrorCode::NotFound => return missing(path),
+        // An increment, of which the library has said what to do.
+        ErrorCode::Foreign if error.store.is_none() => error.message.clone(),
         ErrorCode::Foreign => {
             let sqlite =
                 matches!(error.store.as_deref(), Some(coffer_store::Error::Foreign { hint: Foreign::Sqlite, .. }));
@@ -146,11 +154,37 @@ pub fn failure(path: &Path, error: &Error) -> Failure {
             format!("{name} is locked: another process is writing to it; try again when it is done")
         }
         ErrorCode::Denied => {
-            format!("{name} cannot be opened for writing: the file system does not allow it; check its permissions")
+            format!("{name} cannot be opened: the file system does not allow it; check its permissions")
         }
         ErrorCode::WrongKey if error.store.is_some() => format!("the key does not open {name}; try another"),
         ErrorCode::KeyRequired => format!("{name} is encrypted; give --passphrase-env VAR or --key-file FILE"),
-        _ => format!("{name}: {}", error.message),
+        ErrorCode::Io => format!("{}; check the disk and try again", told(path, error)),
+        _ => told(path, error),
     };
     Failure::new(exit_of(error.code), message)
+}
+
+/// An error of a database's store, with the path of the database in it.
+fn told(path: &Path, error: &Error) -> String {
+    let name = path.display().to_string();
+    let renamed = error.store.as_deref().and_then(|store| named(&name, store));
+    renamed.unwrap_or_else(|| format!("{name}: {}", error.message))
+}
+
+/// An error about the file of a single-file database, which is called there as people call it.
+pub fn named(name: &str, error: &coffer_store::Error) -> Option<String> {
+    use coffer_store::Error as Store;
+    let mut error = error.clone();
+    match &mut error {
+        Store::Device(DeviceError { file, .. })
+        | Store::Corrupt(Corrupt { file, .. })
+        | Store::Unsupported { file, .. }
+        | Store::Foreign { file, .. }
+            if file == BASE =>
+        {
+            name.clone_into(file);
+            Some(error.to_string())
+        }
+        _ => None,
+    }
 }

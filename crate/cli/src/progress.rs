@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use coffer_sqlite::Database;
@@ -73,8 +71,6 @@ fn style(unit: Unit, total: bool) -> Option<ProgressStyle> {
     }))
 }
 
-const SPINNER: &str = "{msg} {spinner} {elapsed}";
-
 /// Nothing is shown before this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -139,50 +135,12 @@ impl Drop for Rewriting {
     }
 }
 
-/// Says that something is under way that does not tell how far it is.
-pub struct Spinner {
-    /// Closing it ends the thread.
-    alive: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Spinner {
-    pub fn new(what: &'static str) -> Self {
-        let (alive, ended) = channel::<()>();
-        let spin = move || {
-            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_message(what);
-                let bar = match ProgressStyle::with_template(SPINNER) {
-                    Ok(style) => bar.with_style(style),
-                    Err(_) => bar,
-                };
-                bar.enable_steady_tick(Duration::from_millis(100));
-                let _ = ended.recv();
-                bar.finish_and_clear();
-            }
-        };
-        let thread = stderr().is_terminal().then(|| thread::spawn(spin));
-        Self { alive: Some(alive), thread }
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        self.alive = None;
-        if let Some(thread) = self.thread.take() {
-            // All it could fail at is drawing.
-            drop(thread.join());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_template_is_one_that_the_bar_takes() {
-        ProgressStyle::with_template(SPINNER).unwrap();
         for unit in [Unit::Bytes, Unit::Rows, Unit::Pages, Unit::Records] {
             for total in [false, true] {
                 assert!(style(unit, total).is_some(), "{unit:?}");

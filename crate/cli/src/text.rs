@@ -1,32 +1,72 @@
 //! Numbers and times as people read them, and pairs of names and values as lines or as JSON.
 
-use std::io::Write;
+use std::io::{Write, stdout};
 
 use coffer_sqlite::Figure;
 
 use crate::failure::Outcome;
 use crate::value;
 
+/// A value for people and for programs.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    Figure(Figure),
+    /// Yes or no; true or false.
+    Truth(bool),
+    /// In milliseconds since 1970; 0 if nobody said.
+    Time(u64),
+}
+
+impl From<u64> for Fact {
+    fn from(number: u64) -> Self {
+        Self::Figure(Figure::Integer(number))
+    }
+}
+
+impl From<String> for Fact {
+    fn from(text: String) -> Self {
+        Self::Figure(Figure::Text(text))
+    }
+}
+
 /// Names and values: lines for people, or one JSON object with the same names.
-pub fn figures(out: &mut impl Write, figures: &[(&str, Figure)], json: bool) -> Outcome {
+pub fn facts(out: &mut impl Write, facts: &[(&str, Fact)], json: bool) -> Outcome {
     if json {
         let mut line = String::from("{");
-        for (index, (name, figure)) in figures.iter().enumerate() {
+        for (index, (name, fact)) in facts.iter().enumerate() {
             if index > 0 {
                 line.push(',');
             }
             value::json_text(name, &mut line);
             line.push(':');
-            match figure {
-                Figure::Text(text) => value::json_text(text, &mut line),
-                other => line.push_str(&plain(other)),
+            match fact {
+                Fact::Figure(Figure::Text(text)) => value::json_text(text, &mut line),
+                Fact::Figure(figure) => line.push_str(&plain(figure)),
+                Fact::Truth(truth) => line.push_str(if *truth { "true" } else { "false" }),
+                Fact::Time(0) => line.push_str("null"),
+                Fact::Time(ms) => value::json_text(&time(*ms), &mut line),
             }
         }
         return Ok(writeln!(out, "{line}}}")?);
     }
-    let width = figures.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, figure) in figures {
-        writeln!(out, "{name:width$}  {}", plain(figure))?;
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, fact) in facts {
+        let shown = match fact {
+            Fact::Figure(figure) => plain(figure),
+            Fact::Truth(truth) => if *truth { "yes" } else { "no" }.to_owned(),
+            Fact::Time(ms) => time(*ms),
+        };
+        writeln!(out, "{name:width$}  {shown}")?;
+    }
+    Ok(())
+}
+
+/// What a verb came to: a JSON document, or the line that says the same to people, if there is anything to say.
+pub fn result(json: bool, document: &serde_json::Value, line: &str) -> Outcome {
+    if json {
+        writeln!(stdout(), "{document}")?;
+    } else if !line.is_empty() {
+        writeln!(stdout(), "{line}")?;
     }
     Ok(())
 }

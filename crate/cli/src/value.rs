@@ -18,7 +18,8 @@ pub fn plain(value: ValueRef<'_>, null: &str) -> String {
     }
 }
 
-fn printable(text: &str) -> String {
+/// Text with its control characters escaped.
+pub fn printable(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
     }

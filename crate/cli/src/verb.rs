@@ -35,7 +35,7 @@ use crate::failure::Outcome;
 /// A database is a directory, a single file, or a backup. Exit codes: 0 ok, 1 SQL or data error, 2 usage, 3 cannot open
 /// (missing, locked, not a database), 4 wrong key, 5 corrupt.
 #[derive(Debug, Parser)]
-#[command(name = "coffer", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "coffer", version, max_term_width = 100)]
 pub struct Command {
     #[command(subcommand)]
     verb: Verb,

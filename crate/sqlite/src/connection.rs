@@ -159,7 +159,7 @@ impl Connection {
             Admin::BackupIncremental(name) => crate::native::back_up(self.host.as_ref(), name, true),
             #[cfg(not(target_family = "wasm"))]
             Admin::Restore(name) => {
-                crate::native::restore(&self.host, &[name.into()], self.session.busy_timeout()).map(|_| ())
+                crate::native::restore(&self.host, &[name.into()], self.session.busy_timeout(), |_, _| true).map(|_| ())
             }
             #[cfg(target_family = "wasm")]
             Admin::Backup(_) | Admin::BackupIncremental(_) | Admin::Restore(_) => Err(Error::new(

@@ -158,16 +158,27 @@ impl Database {
             (None, crate::native::Backend::Map) => "mmap",
         };
         let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
-        Ok(Self {
-            single: place.single,
-            ..Self::open_at(place.storage, Box::new(crate::entropy::PiecedEntropy::new(SystemEntropy)), options, at)?
-        })
+        let key = options.key.clone();
+        let entropy = Box::new(crate::entropy::PiecedEntropy::new(SystemEntropy));
+        let opened = Self::open_at(place.storage, entropy, options, at);
+        let opened = opened.map_err(|error| crate::native::not_alone(path, key.as_ref(), &error).unwrap_or(error))?;
+        Ok(Self { single: place.single, ..opened })
     }
 
     /// Replaces the contents by those of a backup, in one commit: a full one, with any increments that continue it, in their
     /// order. They open with the key that this database was opened with. Gives the commit that was restored.
     pub fn restore(&self, backups: &[std::path::PathBuf]) -> Result<CommitId> {
-        crate::native::restore(&self.host(), backups, self.busy_timeout)
+        self.restore_watched(backups, |_, _| true)
+    }
+
+    /// As [`Database::restore`]. `progress` hears how many pages are done of how many, and may say `false` to stop: everything is
+    /// then as it was, and the error is [`ErrorCode::Aborted`].
+    pub fn restore_watched(
+        &self,
+        backups: &[std::path::PathBuf],
+        progress: impl FnMut(u64, u64) -> bool,
+    ) -> Result<CommitId> {
+        crate::native::restore(&self.host(), backups, self.busy_timeout, progress)
     }
 
     /// Opens a new, empty database that lives in memory and dies with its last handle.

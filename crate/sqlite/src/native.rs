@@ -13,7 +13,7 @@ pub use files::{BASE, FileStorage};
 pub use mapped::MapStorage;
 pub use open::{Backend, NativeDevice, NativeStorage};
 
-pub(crate) use backup::{back_up, restore};
+pub(crate) use backup::{back_up, not_alone, restore};
 pub(crate) use maintenance::Maintenance;
 
 /// Removes the lock files of a database that nobody else has open, for who has the turn to write.

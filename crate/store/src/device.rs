@@ -165,7 +165,12 @@ impl fmt::Display for DeviceError {
             DeviceErrorKind::Io => "the device failed",
         };
         let file = if self.file.is_empty() { "the storage" } else { self.file.as_str() };
-        write!(f, "cannot {op} {file} at byte {}: {kind}", self.offset)?;
+        write!(f, "cannot {op} {file}")?;
+        // Of the other calls the place means nothing.
+        if matches!(self.op, DeviceOp::Read | DeviceOp::Write | DeviceOp::Truncate) {
+            write!(f, " at byte {}", self.offset)?;
+        }
+        write!(f, ": {kind}")?;
         if !self.detail.is_empty() {
             write!(f, " ({})", self.detail)?;
         }

@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 
-use crate::device::Storage;
+use crate::device::{OpenMode, Storage};
 use crate::error::{Error, Limit, Result};
 use crate::file::OpenFile;
 use crate::ids::CommitId;
@@ -13,6 +13,16 @@ use crate::keys::SlotKey;
 use crate::location::Location;
 use crate::recover::{open_self_contained, overlay, read_contents, read_copied_root, unlock};
 use crate::store::Store;
+
+/// The commit that a copy must have for a self-contained segment to be laid over it; the first of all commits if it is a full copy.
+/// `key` opens one of its slots.
+pub fn increment_base<S: Storage>(storage: &S, name: &str, key: Option<&SlotKey>) -> Result<CommitId> {
+    let device = storage.open(name, OpenMode::Read)?;
+    let (header, sealed) = read_copied_root(&device, name)?;
+    let (manifest, keys) = unlock(sealed, key)?;
+    let (_, seal, _) = open_self_contained(device, name, &header, manifest.database, keys.as_ref())?;
+    Ok(seal.base)
+}
 
 impl<S: Storage> Store<S> {
     /// Shows what an increment (an export `since` a commit) holds over the newest state, and gives its commit. Only for a

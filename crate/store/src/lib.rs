@@ -71,6 +71,7 @@ pub use format::{FORMAT_VERSION, REQUIRED_FEATURES};
 pub use ids::{
     Chain, CommitId, DatabaseId, Epoch, LogGeneration, PageCount, PageNo, PageSize, RequestId, Salt, SegmentId,
 };
+pub use increment::increment_base;
 pub use inspect::PageRecord;
 pub use job::{Done, Inline, Job, ReadRange, Source, Task, Workers};
 pub use keys::{

@@ -1,13 +1,14 @@
 //! `coffer backup`: everything in one file, or what came after a commit.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
 use coffer_store::CommitId;
+use serde_json::json;
 
 use crate::failure::Outcome;
 use crate::open::DatabaseArgs;
+use crate::text;
 use crate::verb::export::single;
 
 /// Write a backup: one file, encrypted as the database is
@@ -27,12 +28,15 @@ pub struct Backup {
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Backup {
     pub fn run(&self) -> Outcome {
         let (commit, bytes) = single::write(&self.database, &self.file, self.force, self.since.map(CommitId))?;
-        writeln!(stdout(), "commit {commit}, {bytes} bytes")?;
-        Ok(())
+        let document = json!({ "commit": commit.0, "since": self.since, "bytes": bytes });
+        text::result(self.json, &document, &format!("commit {commit}, {bytes} bytes"))
     }
 }

@@ -18,6 +18,7 @@ use coffer_store::{
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::{Progress, Unit};
+use crate::verb::init::parse_codec;
 
 /// Compare codecs, levels, dictionaries and ciphers on a database's pages
 #[derive(Args, Debug)]
@@ -28,7 +29,7 @@ pub struct Bench {
     #[arg(long, value_name = "FILE")]
     dict: Option<PathBuf>,
     /// Measure these codecs: none, rle, lz4, zstd:LEVEL or gzip:LEVEL; may be given several times.
-    #[arg(long = "codec", value_name = "CODEC[:LEVEL]")]
+    #[arg(long = "codec", value_name = "CODEC[:LEVEL]", value_parser = parse_codec)]
     codecs: Vec<CodecChoice>,
     /// Bytes of pages to measure on.
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]

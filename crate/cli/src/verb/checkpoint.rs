@@ -2,10 +2,12 @@
 
 use clap::{Args, ValueEnum};
 use coffer_sqlite::CheckpointMode;
+use serde_json::json;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::Rewriting;
+use crate::text;
 
 /// Fold the log into a sealed segment
 #[derive(Args, Debug)]
@@ -15,6 +17,9 @@ pub struct Checkpoint {
     /// What to leave of the log.
     #[arg(long, value_enum, default_value = "full")]
     mode: Mode,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -32,13 +37,22 @@ enum Mode {
 impl Checkpoint {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Write)?;
-        let _progress = Rewriting::watch(&database, "checkpoint");
+        let progress = Rewriting::watch(&database, "checkpoint");
         database.checkpoint(match self.mode {
             Mode::Passive => CheckpointMode::Passive,
             Mode::Full => CheckpointMode::Full,
             Mode::Restart => CheckpointMode::Restart,
             Mode::Truncate => CheckpointMode::Truncate,
         })?;
-        Ok(database.close()?)
+        let info = database.storage_info()?;
+        database.close()?;
+        drop(progress);
+        let document = json!({
+            "last_checkpoint": info.last_checkpoint,
+            "wal_size": info.wal_size,
+            "segments": info.segments,
+            "stored_bytes": info.stored_bytes,
+        });
+        text::result(self.json, &document, "")
     }
 }

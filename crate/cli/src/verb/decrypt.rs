@@ -1,16 +1,21 @@
 //! `coffer decrypt`: stores an encrypted database in the clear.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::Rewriting;
+use crate::text;
 
 /// Store an encrypted database in the clear
 #[derive(Args, Debug)]
 pub struct Decrypt {
     #[command(flatten)]
     database: DatabaseArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Decrypt {
@@ -21,8 +26,11 @@ impl Decrypt {
         }
         let key = self.database.key.of_encrypted(&name)?;
         let database = self.database.open_with(Some(key), Access::Write)?;
-        let _progress = Rewriting::watch(&database, "decrypt");
+        let progress = Rewriting::watch(&database, "decrypt");
         database.decrypt()?;
-        Ok(database.close()?)
+        let info = database.storage_info()?;
+        database.close()?;
+        drop(progress);
+        text::result(self.json, &json!({ "cipher": info.cipher }), "")
     }
 }

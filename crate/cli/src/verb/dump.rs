@@ -3,12 +3,11 @@
 use std::io::{BufWriter, Write, stdout};
 
 use clap::Args;
-use coffer_sqlite::Figure;
 use coffer_store::{CommitId, PageNo, PageRecord, Scratch};
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
-use crate::text;
+use crate::text::{self, Fact};
 use crate::value;
 
 /// Show how pages are stored, or one page with what is in it
@@ -67,7 +66,7 @@ impl Dump {
 
     fn line(&self, record: &PageRecord, out: &mut impl Write) -> Outcome {
         if self.json {
-            return text::figures(out, &figures(record), true);
+            return text::facts(out, &facts(record), true);
         }
         let (page, commit) = (record.version.page.get(), record.version.commit.0);
         let PageRecord { offset, stored_bytes, raw_bytes, file, codec, .. } = record;
@@ -76,33 +75,29 @@ impl Dump {
     }
 
     fn one(&self, record: &PageRecord, content: &[u8], out: &mut impl Write) -> Outcome {
-        let mut figures = figures(record);
+        let mut facts = facts(record);
         if self.json {
-            figures.push(("content", Figure::Text(value::hex(content))));
-            return text::figures(out, &figures, true);
+            facts.push(("content", value::hex(content).into()));
+            return text::facts(out, &facts, true);
         }
-        text::figures(out, &figures, false)?;
+        text::facts(out, &facts, false)?;
         writeln!(out)?;
         hex_dump(content, out)
     }
 }
 
-fn figures(record: &PageRecord) -> Vec<(&'static str, Figure)> {
+fn facts(record: &PageRecord) -> Vec<(&'static str, Fact)> {
     vec![
-        ("page", Figure::Integer(u64::from(record.version.page.get()))),
-        ("commit", Figure::Integer(record.version.commit.0)),
-        ("file", Figure::Text(record.file.clone())),
-        ("offset", Figure::Integer(record.offset)),
-        ("stored_bytes", Figure::Integer(record.stored_bytes)),
-        ("raw_bytes", Figure::Integer(record.raw_bytes)),
-        ("codec", Figure::Text(record.codec.name().to_owned())),
-        ("dictionary", Figure::Text(yes_or_no(record.dictionary))),
-        ("encrypted", Figure::Text(yes_or_no(record.encrypted))),
+        ("page", u64::from(record.version.page.get()).into()),
+        ("commit", record.version.commit.0.into()),
+        ("file", record.file.clone().into()),
+        ("offset", record.offset.into()),
+        ("stored_bytes", record.stored_bytes.into()),
+        ("raw_bytes", record.raw_bytes.into()),
+        ("codec", record.codec.name().to_owned().into()),
+        ("dictionary", Fact::Truth(record.dictionary)),
+        ("encrypted", Fact::Truth(record.encrypted)),
     ]
-}
-
-fn yes_or_no(yes: bool) -> String {
-    if yes { "yes" } else { "no" }.to_owned()
 }
 
 const LINE_BYTES: usize = 16;

@@ -1,16 +1,17 @@
 //! `coffer embed-dict`: gives a database a dictionary, and compresses what it holds with it.
 
 use std::fs;
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
+use coffer_sqlite::CheckpointMode;
+use coffer_store::Dictionary;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::Rewriting;
-use coffer_sqlite::CheckpointMode;
-use coffer_store::Dictionary;
+use crate::text;
 
 /// Give a database a compression dictionary
 #[derive(Args, Debug)]
@@ -26,6 +27,9 @@ pub struct EmbedDict {
     /// Leave what is stored as it is: only new segments use the dictionary.
     #[arg(long)]
     later: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl EmbedDict {
@@ -51,8 +55,8 @@ impl EmbedDict {
         let after = database.storage_info()?.stored_bytes;
         database.close()?;
         drop(progress);
-        writeln!(stdout(), "{before} -> {after} bytes")?;
-        Ok(())
+        let document = json!({ "bytes_before": before, "bytes_after": after });
+        text::result(self.json, &document, &format!("{before} -> {after} bytes"))
     }
 }
 

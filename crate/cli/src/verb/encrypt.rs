@@ -2,10 +2,13 @@
 
 use clap::Args;
 use coffer_store::Cipher;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::interrupt;
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::Rewriting;
+use crate::text;
 use crate::verb::init::parse_cipher;
 
 /// Encrypt a database that is not
@@ -18,6 +21,9 @@ pub struct Encrypt {
     /// The cipher: aes-256-gcm or chacha20-poly1305.
     #[arg(long, value_name = "NAME", default_value = "aes-256-gcm", value_parser = parse_cipher)]
     cipher: Cipher,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Encrypt {
@@ -30,8 +36,15 @@ impl Encrypt {
         }
         let key = self.database.key.of_new(&name)?;
         let database = self.database.open_with(None, Access::Write)?;
-        let _progress = Rewriting::watch(&database, "encrypt");
+        // No commit is touched, but the key is there before everything has been rewritten.
+        interrupt::tell(format!(
+            "interrupted; if {name} asks for the new key already, rewrite what is still in the clear with: coffer rotate-key {name}"
+        ));
+        let progress = Rewriting::watch(&database, "encrypt");
         database.encrypt(&key, self.cipher)?;
-        Ok(database.close()?)
+        let info = database.storage_info()?;
+        database.close()?;
+        drop(progress);
+        text::result(self.json, &json!({ "cipher": info.cipher, "key_epoch": info.key_epoch }), "")
     }
 }

@@ -95,8 +95,8 @@ impl Export {
         let connection = database.connect()?;
         connection.execute_batch("begin")?;
         let tables = self.check_tables(&connection)?;
-        let hold = Hold::on(&connection);
         let mut out = Output::create(self.output.as_deref(), self.force)?;
+        let hold = if out.is_file() { Hold::on(&connection) } else { Hold::briefly_on(&connection) };
         let mut progress = Progress::new("export", None, Unit::Rows);
         let mut count = 0;
         let mut tick = |rows: u64| {

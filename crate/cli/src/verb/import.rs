@@ -7,18 +7,20 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use coffer_sqlite::rusqlite::backup::{Backup, StepResult};
 use coffer_sqlite::rusqlite::{self, OpenFlags};
 use coffer_sqlite::{Connection, Database};
 use coffer_store::PageSize;
+use serde_json::json;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs, SQLITE_MAGIC};
 use crate::progress::{Progress, Unit};
+use crate::text;
 use crate::verb::init::{self, Shape};
 
 /// Bring a plain SQLite database into a Coffer database
@@ -36,6 +38,9 @@ pub struct Import {
     replace: bool,
     #[command(flatten)]
     shape: Shape,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Pages copied between looks at the signals.
@@ -55,13 +60,18 @@ impl Import {
         // From here on there may be something to take away again.
         let hold = Hold::new();
         let database = self.target(made, page_size)?;
-        let copied = copy(&source, &database, self.replace, &self.database.name());
+        let limit = Duration::from_millis(self.database.busy_timeout);
+        let copied = copy(&source, &database, self.replace, &self.database.name(), limit);
+        let info = database.storage_info();
         let closed = database.close();
         if made && copied.is_err() {
             drop(std::fs::remove_dir_all(&self.database.path));
         }
         hold.explain(copied)?;
-        Ok(closed?)
+        closed?;
+        let info = info?;
+        let document = json!({ "commit": info.last_commit_id, "pages": info.page_count, "page_size": info.page_size });
+        text::result(self.json, &document, "")
     }
 
     fn target(&self, made: bool, page_size: Option<PageSize>) -> Outcome<Database> {
@@ -74,7 +84,7 @@ impl Import {
     }
 }
 
-fn copy(source: &rusqlite::Connection, database: &Database, replace: bool, name: &str) -> Outcome {
+fn copy(source: &rusqlite::Connection, database: &Database, replace: bool, name: &str, limit: Duration) -> Outcome {
     let mut connection = database.connect()?;
     let objects: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
     if objects > 0 && !replace {
@@ -82,21 +92,29 @@ fn copy(source: &rusqlite::Connection, database: &Database, replace: bool, name:
         return Err(Failure::data(message));
     }
     let hold = Hold::on(&connection);
-    let result = copy_pages(source, &mut connection, &hold);
+    let result = copy_pages(source, &mut connection, &hold, limit);
     hold.explain(result)?;
     connection.close()?;
     Ok(())
 }
 
-fn copy_pages(source: &rusqlite::Connection, connection: &mut Connection, hold: &Hold) -> Outcome {
+fn copy_pages(source: &rusqlite::Connection, connection: &mut Connection, hold: &Hold, limit: Duration) -> Outcome {
     let mut progress = Progress::new("import", None, Unit::Pages);
     let backup = Backup::new(source, connection)?;
+    let mut went_on = Instant::now();
     loop {
         hold.check()?;
         match backup.step(STEP_PAGES)? {
             StepResult::Done => return Ok(()),
-            StepResult::Busy | StepResult::Locked => thread::sleep(Duration::from_millis(5)),
+            StepResult::Busy | StepResult::Locked if went_on.elapsed() < limit => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            StepResult::Busy | StepResult::Locked => {
+                let message = "another process is writing to one of the two databases; try again when it is done";
+                return Err(Failure::new(Exit::Open, message));
+            }
             _ => {
+                went_on = Instant::now();
                 let state = backup.progress();
                 let total = u64::try_from(state.pagecount).unwrap_or(0);
                 progress.set_of(total.saturating_sub(u64::try_from(state.remaining).unwrap_or(0)), total);

@@ -3,13 +3,12 @@
 use std::io::{BufWriter, Write, stdout};
 
 use clap::Args;
-use coffer_sqlite::Figure;
 use coffer_store::FORMAT_VERSION;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
 use crate::schema::tables;
-use crate::text;
+use crate::text::{self, Fact};
 use crate::value;
 
 /// Show what a database is and what it takes
@@ -29,22 +28,21 @@ impl Info {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Read)?;
         let connection = database.connect()?;
-        let mut figures: Vec<(&str, Figure)> = vec![
-            ("path", Figure::Text(self.database.name())),
-            ("format_version", Figure::Integer(u64::from(FORMAT_VERSION))),
-            ("sqlite_version", Figure::Text(coffer_sqlite::rusqlite::version().to_owned())),
+        let mut facts: Vec<(&str, Fact)> = vec![
+            ("path", self.database.name().into()),
+            ("format_version", u64::from(FORMAT_VERSION).into()),
+            ("sqlite_version", coffer_sqlite::rusqlite::version().to_owned().into()),
         ];
         let (id, chain, kept, slots) = database.with_store(|store| {
             Ok((store.database(), store.head_chain(), store.kept_commits(), store.key_slots().len()))
         })?;
-        figures.push(("database_id", Figure::Text(id.to_string())));
-        figures.push(("chain", Figure::Text(value::hex(&chain.0))));
-        let newest = kept.last();
-        figures.push(("last_commit_time", Figure::Text(text::time(newest.map_or(0, |info| info.time_ms)))));
-        figures.push(("kept_commits", Figure::Integer(kept.len() as u64)));
-        figures.push(("key_slots", Figure::Integer(slots as u64)));
+        facts.push(("database_id", id.to_string().into()));
+        facts.push(("chain", value::hex(&chain.0).into()));
+        facts.push(("last_commit_time", Fact::Time(kept.last().map_or(0, |info| info.time_ms))));
+        facts.push(("kept_commits", (kept.len() as u64).into()));
+        facts.push(("key_slots", (slots as u64).into()));
         let tables = tables(&connection)?;
-        figures.push(("tables", Figure::Integer(tables.len() as u64)));
+        facts.push(("tables", (tables.len() as u64).into()));
         if self.rows {
             let mut rows = 0_u64;
             for table in &tables {
@@ -52,11 +50,11 @@ impl Info {
                 let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
                 rows += u64::try_from(count).unwrap_or(0);
             }
-            figures.push(("rows", Figure::Integer(rows)));
+            facts.push(("rows", rows.into()));
         }
-        figures.extend(database.storage_info()?.figures());
+        facts.extend(database.storage_info()?.figures().into_iter().map(|(name, figure)| (name, Fact::Figure(figure))));
         let mut out = BufWriter::new(stdout());
-        text::figures(&mut out, &figures, self.json)?;
+        text::facts(&mut out, &facts, self.json)?;
         Ok(out.flush()?)
     }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use coffer_sqlite::{Create, Database, ErrorCode, Kdf, Key, OpenOptions, Upkeep};
 use coffer_store::{Cipher, CodecChoice, PageSize};
+use serde_json::json;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::key::{KeyArgs, parse_kdf};
 use crate::open;
+use crate::text;
 
 /// Make a new, empty database
 ///
@@ -23,6 +25,9 @@ pub struct Init {
     key: KeyArgs,
     #[command(flatten)]
     shape: Shape,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What a new database is like.
@@ -41,10 +46,10 @@ pub struct Shape {
     #[arg(long, value_name = "BYTES", value_parser = parse_page_size)]
     pub page_size: Option<PageSize>,
     /// The codec of segments: none, rle, lz4, zstd:LEVEL or gzip:LEVEL.
-    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    #[arg(long, value_name = "CODEC[:LEVEL]", value_parser = parse_codec)]
     pub codec: Option<CodecChoice>,
     /// The codec of the log, which commits wait for.
-    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    #[arg(long, value_name = "CODEC[:LEVEL]", value_parser = parse_codec)]
     pub log_codec: Option<CodecChoice>,
     /// A zstd dictionary to compress segments with.
     #[arg(long, value_name = "FILE")]
@@ -54,8 +59,16 @@ pub struct Shape {
 impl Init {
     pub fn run(&self) -> Outcome {
         let key = self.shape.new_key(&self.key, &self.path)?;
-        create(&self.path, key, &self.shape)?.close()?;
-        Ok(())
+        let database = create(&self.path, key, &self.shape)?;
+        let (id, info) = (database.with_store(|store| Ok(store.database()))?, database.storage_info()?);
+        database.close()?;
+        let document = json!({
+            "database_id": id.to_string(),
+            "page_size": info.page_size,
+            "codec": info.codec,
+            "cipher": info.cipher,
+        });
+        text::result(self.json, &document, "")
     }
 }
 
@@ -119,6 +132,11 @@ pub fn parse_cipher(name: &str) -> Result<Cipher, String> {
         Ok(Cipher::None) | Err(_) => Err("aes-256-gcm or chacha20-poly1305".to_owned()),
         Ok(cipher) => Ok(cipher),
     }
+}
+
+/// A codec with its level.
+pub fn parse_codec(text: &str) -> Result<CodecChoice, String> {
+    text.parse().map_err(|_| "none, rle, lz4, zstd[:LEVEL] with -7 to 22, or gzip[:LEVEL] with 1 to 9".to_owned())
 }
 
 fn parse_page_size(text: &str) -> Result<PageSize, String> {

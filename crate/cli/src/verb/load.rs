@@ -7,8 +7,9 @@ mod json;
 mod target;
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,10 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::{Args, ValueEnum};
 use coffer_sqlite::Connection;
 use coffer_sqlite::rusqlite::types::Value;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::{Progress, Unit};
+use crate::text;
 use target::Target;
 
 /// Load rows from CSV, JSON Lines or JSON into a table
@@ -51,6 +54,9 @@ pub struct Load {
     /// What stands for NULL in CSV.
     #[arg(long, value_name = "TEXT", default_value = "")]
     null: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,7 +85,25 @@ pub struct Record {
     pub columns: Option<Arc<[String]>>,
     pub values: Vec<Value>,
     /// Where it is in the file, for messages.
-    pub line: u64,
+    pub place: Place,
+}
+
+/// Where something is in a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// On this line, counted from 1.
+    Line(u64),
+    /// It is this row of a document whose lines mean nothing, counted from 1.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Row(number) => write!(f, "row {number}"),
+        }
+    }
 }
 
 /// Takes rows, one after the other.
@@ -92,12 +116,22 @@ impl Load {
         let database = self.database.open(Access::Write)?;
         let connection = database.connect()?;
         connection.execute_batch("begin immediate")?;
-        let rows = self.load(&connection, format, input, total)?;
+        let rows = self.load(&connection, format, input, total).map_err(|failure| self.named(failure))?;
         connection.execute_batch("commit")?;
         drop(connection);
         database.close()?;
-        writeln!(io::stdout(), "{rows} row{}", if rows == 1 { "" } else { "s" })?;
-        Ok(())
+        let line = format!("{rows} row{}", if rows == 1 { "" } else { "s" });
+        text::result(self.json, &json!({ "rows": rows }), &line)
+    }
+
+    /// A failure within the file, with its name.
+    fn named(&self, Failure { exit, message }: Failure) -> Failure {
+        let name = if self.is_stdin() { "stdin".to_owned() } else { self.file.display().to_string() };
+        Failure { exit, message: format!("{name}: {message}; nothing was loaded") }
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.file.as_os_str() == "-"
     }
 
     fn format(&self) -> Outcome<Format> {
@@ -114,12 +148,16 @@ impl Load {
     }
 
     fn input(&self) -> Outcome<(Input, Option<u64>)> {
-        if self.file.as_os_str() == "-" {
+        if self.is_stdin() {
             return Ok((Counted::new(Box::new(io::stdin())), None));
         }
         let fail = |error: io::Error| Failure::file("read", self.file.display(), &error);
         let file = File::open(&self.file).map_err(fail)?;
-        let bytes = file.metadata().map_err(fail)?.len();
+        let found = file.metadata().map_err(fail)?;
+        if found.is_dir() {
+            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        }
+        let bytes = found.len();
         Ok((Counted::new(Box::new(file)), Some(bytes)))
     }
 

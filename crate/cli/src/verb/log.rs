@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write, stdout};
 
 use clap::Args;
 use coffer_store::{CommitId, RequestId};
+use serde_json::json;
 
 use crate::failure::Outcome;
 use crate::open::{Access, DatabaseArgs};
@@ -36,12 +37,9 @@ impl Log {
             let (pages, commit) = (info.page_count, info.commit.0);
             let request = (info.request != RequestId::NONE).then(|| info.request.to_string());
             if self.json {
-                let request = request.map_or("null".to_owned(), |request| format!("\"{request}\""));
-                writeln!(
-                    out,
-                    "{{\"commit\":{commit},\"time_ms\":{},\"pages\":{pages},\"readable\":{readable},\"request\":{request}}}",
-                    info.time_ms
-                )?;
+                let time_ms = Some(info.time_ms).filter(|ms| *ms > 0);
+                let document = json!({ "commit": commit, "time_ms": time_ms, "pages": pages.0, "readable": readable, "request": request });
+                writeln!(out, "{document}")?;
             } else {
                 let mark = if readable { '*' } else { ' ' };
                 let line = format!("{commit:>8} {mark} {:20} {pages:>8} pages", text::time(info.time_ms));

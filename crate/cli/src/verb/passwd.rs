@@ -1,14 +1,15 @@
 //! `coffer passwd`: the keys that open a database. No page is rewritten.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
 use coffer_sqlite::Key;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
 use crate::key::{from_environment, from_file, new_passphrase};
 use crate::open::{Access, DatabaseArgs};
+use crate::text;
 
 /// Change, add, remove or list the keys that open a database
 ///
@@ -33,6 +34,9 @@ pub struct Passwd {
     /// List the slots.
     #[arg(long)]
     list: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Passwd {
@@ -43,28 +47,26 @@ impl Passwd {
             return Err(Failure::data(format!("{name} is not encrypted; encrypt it with: coffer encrypt {name}")));
         }
         if self.list {
-            for slot in &peek.slots {
-                writeln!(stdout(), "{}  {}", slot.number(), slot.kind().name())?;
-            }
-            return Ok(());
+            let slots = peek.slots.iter().map(|slot| (slot.number(), slot.kind().name()));
+            let lines: Vec<String> = slots.clone().map(|(number, kind)| format!("{number}  {kind}")).collect();
+            let slots: Vec<_> = slots.map(|(number, kind)| json!({ "slot": number, "kind": kind })).collect();
+            return text::result(self.json, &json!({ "slots": slots }), &lines.join("\n"));
         }
         if let Some(slot) = self.remove.filter(|slot| !peek.slots.iter().any(|known| known.number() == *slot)) {
             return Err(Failure::usage(format!("there is no slot {slot}; --list shows those there are")));
         }
         let old = self.database.key.of_encrypted(&name)?;
         let database = self.database.open_with(Some(old.clone()), Access::Write)?;
-        match self.remove {
-            Some(slot) => database.remove_key(slot)?,
-            None if self.add => {
-                let slot = database.add_key(&self.new_key(&name)?)?;
-                writeln!(stdout(), "slot {slot}")?;
-            }
-            None => {
-                let slot = database.change_key(&old, &self.new_key(&name)?)?;
-                writeln!(stdout(), "slot {slot}")?;
-            }
-        }
-        Ok(database.close()?)
+        let (document, line) = if let Some(slot) = self.remove {
+            database.remove_key(slot)?;
+            (json!({ "removed": slot }), String::new())
+        } else {
+            let new = self.new_key(&name)?;
+            let slot = if self.add { database.add_key(&new)? } else { database.change_key(&old, &new)? };
+            (json!({ "slot": slot }), format!("slot {slot}"))
+        };
+        database.close()?;
+        text::result(self.json, &document, &line)
     }
 
     fn new_key(&self, name: &str) -> Outcome<Key> {

@@ -53,7 +53,7 @@ impl Query {
         let database = self.database.open(access)?;
         let connection = database.connect()?;
         connection.set_read_at(self.at.map(CommitId));
-        let hold = Hold::on(&connection);
+        let hold = Hold::briefly_on(&connection);
         let headers = if self.no_header { Some(false) } else { None };
         let style = Style { headers, null: self.null.clone(), ..Style::new(self.format) };
         let mut out = BufWriter::new(io::stdout());

@@ -1,16 +1,17 @@
 //! `coffer restore`: a database becomes what a backup holds, in one commit.
 
-use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
 use coffer_sqlite::{Database, OpenOptions};
-use coffer_store::Cipher;
+use coffer_store::{Cipher, CommitId};
+use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
-use crate::progress::Spinner;
+use crate::progress::{Progress, Unit};
+use crate::text;
 use crate::verb::init;
 
 /// Bring back what a backup holds
@@ -27,12 +28,19 @@ pub struct Restore {
     /// Replace what the database holds.
     #[arg(long)]
     replace: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Restore {
     pub fn run(&self) -> Outcome {
         let name = self.database.name();
         let backup = DatabaseArgs { path: self.backups.first().cloned().unwrap_or_default(), ..self.database.clone() };
+        if let Some(absent) = self.backups.iter().find(|path| !path.exists()) {
+            let message = format!("there is no backup {}; check the path", absent.display());
+            return Err(Failure::new(Exit::Open, message));
+        }
         let made = !self.database.path.exists();
         let key = if made { backup.key()? } else { self.database.key()? };
         // A backup that is damaged or foreign is told before anything is made or replaced.
@@ -52,17 +60,17 @@ impl Restore {
         } else {
             self.database.open_with(key, Access::Write)?
         };
-        let restored = self.restore_into(&database, &name);
+        let restored = self.restore_into(&database, &name, hold.as_ref());
         let closed = database.close();
-        let restored = hold.iter().try_for_each(Hold::check).and(restored);
         if made && restored.is_err() {
             drop(std::fs::remove_dir_all(&self.database.path));
         }
-        restored?;
-        Ok(closed?)
+        let commit = restored?;
+        closed?;
+        text::result(self.json, &json!({ "commit": commit.0 }), &format!("commit {commit}"))
     }
 
-    fn restore_into(&self, database: &Database, name: &str) -> Outcome {
+    fn restore_into(&self, database: &Database, name: &str, hold: Option<&Hold>) -> Outcome<CommitId> {
         let connection = database.connect()?;
         let objects: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
         if objects > 0 && !self.replace {
@@ -71,11 +79,12 @@ impl Restore {
             return Err(Failure::data(message));
         }
         drop(connection);
-        let spinner = Spinner::new("restore");
-        let commit = database.restore(&self.backups)?;
-        drop(spinner);
-        writeln!(stdout(), "commit {commit}")?;
-        Ok(())
+        let mut progress = Progress::new("restore", None, Unit::Pages);
+        let goes_on = || hold.is_none_or(|hold| hold.check().is_ok());
+        Ok(database.restore_watched(&self.backups, |done, total| {
+            progress.set_of(done, total);
+            goes_on()
+        })?)
     }
 }
 

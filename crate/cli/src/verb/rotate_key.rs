@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::key::{from_environment, from_file};
 use crate::open::{Access, DatabaseArgs};
 use crate::progress::Rewriting;
+use crate::text;
 
 /// Encrypt everything anew under a fresh key
 ///
@@ -23,6 +25,9 @@ pub struct RotateKey {
     /// File with the raw key of another slot; may be given several times.
     #[arg(long = "also-key-file", value_name = "FILE", help_heading = "Key")]
     also_files: Vec<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 impl RotateKey {
@@ -40,7 +45,7 @@ impl RotateKey {
             keys.push(from_file(file)?);
         }
         let database = self.database.open_with(Some(key), Access::Write)?;
-        let _progress = Rewriting::watch(&database, "rotate");
+        let progress = Rewriting::watch(&database, "rotate");
         database.rotate_key(&keys).map_err(|error| match error.store.as_deref() {
             Some(coffer_store::Error::Limit(coffer_store::Limit::KeySlotUnsupplied)) => {
                 let advice =
@@ -49,6 +54,9 @@ impl RotateKey {
             }
             _ => error.into(),
         })?;
-        Ok(database.close()?)
+        let info = database.storage_info()?;
+        database.close()?;
+        drop(progress);
+        text::result(self.json, &json!({ "key_epoch": info.key_epoch }), "")
     }
 }

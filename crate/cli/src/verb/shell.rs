@@ -16,7 +16,7 @@ use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
 use crate::rows::{Format, Style};
 use crate::script;
-use crate::text;
+use crate::text::{self, Fact};
 use crate::value;
 use crate::verb::export::sql;
 
@@ -67,6 +67,8 @@ struct Session {
     timer: bool,
     changes: bool,
     failed: bool,
+    /// Whether somebody sits at a terminal: a signal then ends the statement and not the shell.
+    interactive: bool,
     /// Files that read files end somewhere.
     depth: u32,
 }
@@ -94,19 +96,23 @@ impl Shell {
             timer: false,
             changes: false,
             failed: false,
+            interactive: io::stdin().is_terminal(),
             depth: 0,
         };
-        let interactive = io::stdin().is_terminal();
+        let interactive = session.interactive;
         if interactive {
             let name = self.database.name();
             writeln!(session.out, "{name}, SQLite {}; .help lists commands", coffer_sqlite::rusqlite::version())?;
         }
-        let next = session.converse(&mut io::stdin().lock(), interactive)?;
-        let failed = session.failed && (!interactive || next == Next::Leave && session.bail);
-        session.out.flush()?;
-        let Session { database, connection, .. } = session;
+        let conversed = session.converse(&mut io::stdin().lock(), interactive);
+        let flushed = session.out.flush();
+        let Session { database, connection, failed, bail, .. } = session;
         drop(connection);
-        database.close()?;
+        let closed = database.close();
+        let next = conversed?;
+        let failed = failed && (!interactive || next == Next::Leave && bail);
+        flushed?;
+        closed?;
         // What failed was said when it did.
         if failed { Err(Failure::new(Exit::Data, "")) } else { Ok(()) }
     }
@@ -164,11 +170,13 @@ impl Session {
         if sql.trim().is_empty() {
             return Ok(());
         }
-        let hold = Hold::on(&self.connection);
+        let hold = Hold::briefly_on(&self.connection);
         let (began, before) = (Instant::now(), self.connection.total_changes());
         let ran = script::run_one(&self.connection, sql, &[], &self.style, &mut self.out);
         self.out.flush()?;
-        hold.take();
+        if hold.take() && ran.is_err() && !self.interactive {
+            return Err(Failure::interrupted());
+        }
         let rows = ran?;
         if self.changes && rows.is_none() {
             writeln!(self.out, "changes: {}", self.connection.total_changes().wrapping_sub(before))?;
@@ -184,6 +192,7 @@ impl Session {
         match done {
             Ok(next) => Ok(next),
             Err(failure) if failure.exit == Exit::Done => Err(failure),
+            Err(failure) if failure.exit == Exit::Interrupted && (!self.interactive || self.depth > 0) => Err(failure),
             Err(failure) => {
                 self.out.flush()?;
                 failure.report();
@@ -213,7 +222,11 @@ impl Session {
             ".tables" => self.tables(argument)?,
             ".schema" => self.list(SCHEMA, argument)?,
             ".indexes" | ".indices" => self.list(INDEXES, argument)?,
-            ".info" => text::figures(&mut self.out, &self.database.storage_info()?.figures(), false)?,
+            ".info" => {
+                let figures = self.database.storage_info()?.figures();
+                let facts: Vec<_> = figures.into_iter().map(|(name, figure)| (name, Fact::Figure(figure))).collect();
+                text::facts(&mut self.out, &facts, false)?;
+            }
             ".dump" => {
                 let tables: Vec<String> = if argument.is_empty() { Vec::new() } else { vec![argument.to_owned()] };
                 sql::write(&self.connection, &tables, &mut self.out, &mut |_| Ok(()))?;

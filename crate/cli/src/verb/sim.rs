@@ -4,9 +4,11 @@ use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use coffer_sim::{Campaign, Profile, canonical, explore};
+use coffer_sim::{Campaign, Explored, Profile, canonical, explore};
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::text;
 
 /// Run random histories with crashes and faults against the storage engine
 ///
@@ -38,13 +40,16 @@ pub struct Sim {
     /// Try every crash of every canonical history instead.
     #[arg(long, conflicts_with_all = ["seed", "start", "runs", "seconds", "profile"])]
     explore: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 const SECONDS: u64 = 10;
 
 impl Sim {
     pub fn run(&self) -> Outcome {
-        if self.explore { explore_all() } else { self.campaign() }
+        if self.explore { explore_all(self.json) } else { self.campaign() }
     }
 
     fn campaign(&self) -> Outcome {
@@ -62,9 +67,32 @@ impl Sim {
             threads: self.threads,
             failures_max: if self.keep_going { usize::MAX } else { 1 },
         };
-        writeln!(stdout(), "from seed {start}")?;
-        let outcome = campaign.run(|failure| println!("seed {}: {failure}\n", failure.seed));
-        writeln!(stdout(), "{outcome}")?;
+        if !self.json {
+            writeln!(stdout(), "from seed {start}")?;
+        }
+        let outcome = campaign.run(|failure| {
+            if !self.json {
+                let _ = writeln!(stdout(), "seed {}: {failure}\n", failure.seed);
+            }
+        });
+        let summary = &outcome.summary;
+        let failures = outcome.failures.iter();
+        let failures: Vec<_> =
+            failures.map(|failure| json!({ "seed": failure.seed, "what": failure.to_string() })).collect();
+        let document = json!({
+            "start": start,
+            "runs": outcome.runs,
+            "time_ms": u64::try_from(outcome.time.as_millis()).unwrap_or(u64::MAX),
+            "operations": summary.operations,
+            "commits": summary.commits,
+            "crashes": summary.crashes,
+            "openings": summary.openings,
+            "damages": summary.damages,
+            "pages_compared": summary.pages_compared,
+            "device_calls": summary.counters.calls(),
+            "failures": failures,
+        });
+        text::result(self.json, &document, &outcome.to_string())?;
         match outcome.failures.first() {
             None => Ok(()),
             Some(failure) => {
@@ -74,17 +102,26 @@ impl Sim {
     }
 }
 
-fn explore_all() -> Outcome {
+fn explore_all(json: bool) -> Outcome {
     let mut failed = 0;
+    let mut histories = Vec::new();
     for workload in canonical() {
-        match explore(&workload) {
-            Ok(explored) => writeln!(stdout(), "{}: {} calls, {} ends", workload.name, explored.calls, explored.ends)?,
+        let (document, line) = match explore(&workload) {
+            Ok(Explored { calls, ends }) => (
+                json!({ "name": workload.name, "calls": calls, "ends": ends, "failure": null }),
+                format!("{}: {calls} calls, {ends} ends", workload.name),
+            ),
             Err(failure) => {
-                writeln!(stdout(), "{failure}")?;
                 failed += 1;
+                (json!({ "name": workload.name, "failure": failure.to_string() }), failure.to_string())
             }
+        };
+        if !json {
+            writeln!(stdout(), "{line}")?;
         }
+        histories.push(document);
     }
+    text::result(json, &json!({ "histories": histories }), "")?;
     if failed == 0 { Ok(()) } else { Err(Failure::data(format!("{failed} histories failed"))) }
 }
 

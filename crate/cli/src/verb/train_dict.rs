@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use coffer_store::Scratch;
+use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::interrupt::Hold;
 use crate::open::{Access, DatabaseArgs};
 use crate::output::Output;
+use crate::text;
 
 /// Learn a compression dictionary from a database's pages
 #[derive(Args, Debug)]
@@ -24,6 +27,9 @@ pub struct TrainDict {
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Pages to learn from, for each byte of the dictionary: what zstd's authors advise.
@@ -32,6 +38,7 @@ const SAMPLE_FACTOR: u64 = 100;
 impl TrainDict {
     pub fn run(&self) -> Outcome {
         let database = self.database.open(Access::Read)?;
+        Output::check(&self.output, self.force)?;
         let sample_bytes = u64::from(self.size) * SAMPLE_FACTOR;
         let dictionary = database
             .with_store(|store| store.train_dictionary(self.size as usize, sample_bytes, &mut Scratch::default()))?;
@@ -39,10 +46,12 @@ impl TrainDict {
             let message = "holds too little to learn a dictionary from; load more data, or ask for a smaller --size";
             Failure::data(format!("{} {message}", self.database.name()))
         })?;
+        // It takes no time, and what is half written is taken away again.
+        let _hold = Hold::new();
         let mut out = Output::create(Some(&self.output), self.force)?;
         out.write_all(&dictionary)?;
         out.finish()?;
-        writeln!(std::io::stdout(), "{} bytes", dictionary.len())?;
-        Ok(())
+        let bytes = dictionary.len();
+        text::result(self.json, &json!({ "bytes": bytes }), &format!("{bytes} bytes"))
     }
 }

@@ -11,6 +11,7 @@ use crate::run::{Place, ran};
 const VERBS: &[&str] = &[
     "query DB select/**/1",
     "shell DB",
+    "load DB - --table t --format csv",
     "info DB",
     "log DB",
     "dump DB",
@@ -46,7 +47,7 @@ fn files(place: &Place) -> Vec<String> {
 fn a_missing_database_is_told_by_every_verb_and_never_made() {
     let place = Place::new();
     for said in all(&place, "nope.coffer", 3) {
-        assert_eq!(said, "there is no database nope.coffer; make one with: coffer init nope.coffer");
+        assert_eq!(said, "there is no database nope.coffer; check the path");
     }
     assert_eq!(files(&place), Vec::<String>::new());
 }
@@ -79,7 +80,7 @@ fn what_is_no_database_is_left_alone() {
         }
     }
     for said in all(&place, "folder", 3) {
-        assert!(said.starts_with("there is no database folder"), "{said}");
+        assert_eq!(said, "there is no database in the directory folder; check the path");
     }
     assert!(place.run("init folder").fails(3).contains("other files"));
     assert!(place.run("import x.coffer letter.txt").fails(3).contains("coffer load"));
@@ -116,6 +117,8 @@ fn every_golden_vector_has_the_exit_code_of_its_kind() {
         let code = match kind {
             "open" if text.contains("\ndamage:") => 5,
             "open" => 0,
+            // It is whole, and no database.
+            "corrupt" if text.contains("an increment is no database") => 3,
             "corrupt" => 5,
             "wrong_key" | "key_required" => 4,
             "unsupported" | "foreign" => 3,
@@ -148,6 +151,162 @@ fn a_newer_format_is_refused_by_every_verb() {
         );
     }
     assert_eq!(fs::read_dir(place.join("new.coffer")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_wrong_key_is_told_by_every_verb() {
+    let place = Place::new();
+    place.run("init a.coffer --passphrase-env PASS").ok();
+    for line in VERBS.iter().filter(|line| !line.contains("--list") && !line.starts_with("encrypt")) {
+        let said = place.run(&format!("{} --passphrase-env OTHER", line.replacen("DB", "a.coffer", 1))).fails(4);
+        assert_eq!(said, "the key does not open a.coffer; try another", "{line}");
+        let said = place.run(&line.replacen("DB", "a.coffer", 1)).fails(4);
+        assert!(said.contains("--passphrase-env VAR or --key-file FILE"), "{line}: {said}");
+    }
+    assert_eq!(files(&place), ["a.coffer"]);
+}
+
+#[test]
+fn a_damaged_root_is_told_by_every_verb() {
+    let place = Place::new();
+    place.filled("a.coffer", 10);
+    let manifest = place.join("a.coffer/manifest");
+    let mut bytes = fs::read(&manifest).unwrap();
+    bytes.iter_mut().filter(|byte| **byte != 0).skip(20).for_each(|byte| *byte ^= 1);
+    fs::write(&manifest, bytes).unwrap();
+    for said in all(&place, "a.coffer", 5) {
+        assert!(said.starts_with("a.coffer: manifest is damaged at byte 0"), "{said}");
+    }
+    assert_eq!(files(&place), ["a.coffer"]);
+}
+
+#[test]
+fn a_single_file_is_called_by_its_name_when_it_is_damaged() {
+    let place = Place::new();
+    place.filled("a.coffer", 100);
+    place.run("backup a.coffer one.coffer").ok();
+    let mut bytes = fs::read(place.join("one.coffer")).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    fs::write(place.join("one.coffer"), bytes).unwrap();
+    for said in all(&place, "one.coffer", 5) {
+        assert!(said.starts_with("one.coffer is damaged at byte "), "{said}");
+    }
+}
+
+#[test]
+fn an_increment_by_itself_is_told_as_what_it_is_by_every_verb() {
+    for key in ["", " --passphrase-env PASS"] {
+        let place = Place::new();
+        place.run(&format!("init a.coffer{key}")).ok();
+        let run = |sql: &str| place.run_with(&format!("query a.coffer{key}"), sql).ok();
+        run("create table t(x)");
+        run("insert into t values (1)");
+        place.run(&format!("backup a.coffer full{key}")).ok();
+        run("insert into t values (2)");
+        place.run(&format!("backup a.coffer more --since 2{key}")).ok();
+        let expected = "more is an increment, which holds only what came after commit 2; restore the full backup first, then this: \
+                        coffer restore NEW.coffer FULL more";
+        for line in VERBS.iter().filter(|line| key.is_empty() || !line.contains("crypt") && !line.contains("--list")) {
+            let line = line.replacen("DB", "more", 1);
+            let said = place.run(&format!("{line}{key}"));
+            // Without a key these are over before anything is opened.
+            if !key.is_empty()
+                || !["passwd", "decrypt", "rotate-key", "encrypt"].iter().any(|verb| line.starts_with(verb))
+            {
+                assert_eq!(said.fails(3), expected, "{line}");
+            }
+        }
+        assert_eq!(place.run(&format!("restore b.coffer more{key}")).fails(3), expected);
+        let said = place.run_with(&format!("query a.coffer{key}"), "restore database from 'more'").fails(3);
+        assert_eq!(said, expected);
+        assert!(!place.join("b.coffer").exists());
+        place.run(&format!("restore b.coffer full more{key}")).ok();
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_made_cannot_be_opened() {
+    let place = Place::new();
+    place.filled("a.coffer", 3000);
+    place.run("embed-dict a.coffer --none").ok();
+    fs::create_dir(place.join("folder")).unwrap();
+    for line in [
+        "export a.coffer --format json -o OUT",
+        "export a.coffer --format sql -o OUT",
+        "export a.coffer --format sqlite -o OUT",
+        "export a.coffer --format coffer -o OUT",
+        "backup a.coffer OUT",
+        "train-dict a.coffer --size 256 -o OUT",
+    ] {
+        let said = place.run(&line.replace("OUT", "no/x")).fails(3);
+        assert_eq!(said, "there is no directory no; make it with: mkdir -p no", "{line}");
+        let said = place.run(&format!("{} --force", line.replace("OUT", "folder"))).fails(3);
+        assert_eq!(said, "folder is a directory; name a file", "{line}");
+        let said = place.run(&line.replace("OUT", &format!("folder/{}", "x".repeat(300)))).fails(3);
+        assert!(said.ends_with("the name is too long; choose another"), "{line}: {said}");
+    }
+    assert_eq!(files(&place), ["a.coffer", "folder"]);
+}
+
+#[test]
+fn a_device_is_written_to_and_never_replaced() {
+    let place = Place::new();
+    place.filled("a.coffer", 10);
+    let made = std::process::Command::new("mkfifo").arg(place.join("pipe")).status().unwrap();
+    assert!(made.success());
+    let ran = place.shell("cat pipe & coffer export a.coffer --format csv -t item -o pipe --force; wait");
+    assert_eq!(ran.ok().lines().count(), 11);
+    for line in ["export a.coffer --format sqlite -o pipe --force", "backup a.coffer pipe --force"] {
+        assert!(place.run(line).fails(3).contains("is no file"), "{line}");
+    }
+    let said = place.run("export a.coffer --format csv -t item -o /dev/full").fails(1);
+    assert_eq!(said, "cannot write the output: the disk is full; free some space and try again");
+    assert_eq!(files(&place), ["a.coffer", "pipe"]);
+    assert!(!place.join("pipe").metadata().unwrap().is_file());
+}
+
+#[test]
+fn a_link_to_an_output_stays_a_link() {
+    let place = Place::new();
+    place.filled("a.coffer", 10);
+    fs::write(place.join("target"), "old").unwrap();
+    std::os::unix::fs::symlink("target", place.join("link")).unwrap();
+    place.run("export a.coffer --format csv -t item -o link --force").ok();
+    assert!(place.join("link").symlink_metadata().unwrap().is_symlink());
+    assert!(fs::read_to_string(place.join("target")).unwrap().starts_with("id,body\n"));
+}
+
+#[test]
+fn output_that_nobody_takes_is_one_line_or_none() {
+    let place = Place::new();
+    place.filled("a.coffer", 3000);
+    for line in [
+        "--help",
+        "--version",
+        "query a.coffer 'select * from item'",
+        "query a.coffer 'select * from item' --format json",
+        "export a.coffer --format sql",
+        "info a.coffer",
+        "log a.coffer",
+        "dump a.coffer",
+        "verify a.coffer",
+        "completions bash",
+        "sim --seed 1",
+        "bench a.coffer --codec lz4",
+        "backup a.coffer out --force",
+        "compact a.coffer",
+    ] {
+        let said = place.shell(&format!("coffer {line} > /dev/full")).fails(1);
+        assert_eq!(said, "cannot write the output: the disk is full; free some space and try again", "{line}");
+        // A reader that has gone, and one that stops in the middle.
+        for reader in ["true", "head -c 1 > /dev/null"] {
+            let ran = place.shell(&format!("(sleep 0.05; coffer {line}; echo \"? $?\" >&2) | {reader}"));
+            assert_eq!(ran.err, "? 0\n", "{line} | {reader}");
+        }
+    }
+    // Nor is it any other error if there is nobody to tell.
+    assert_eq!(place.shell("coffer query nope 'select 1' 2> /dev/full").code, Some(3));
+    assert_eq!(place.shell("coffer frob 2>&-").code, Some(2));
 }
 
 #[test]
@@ -284,6 +443,11 @@ fn usage_errors_have_the_exit_code_2() {
     assert!(place.run("dump a.coffer --page 999999").fails(2).contains("pages are 1 to"));
     assert!(place.run("load a.coffer rows.txt -t t").fails(2).contains("--format"));
     assert!(place.run("query a.coffer select/**/:x").fails(2).contains("--param"));
+    assert_eq!(place.run("restore b.coffer nope").fails(3), "there is no backup nope; check the path");
+    assert_eq!(
+        place.run_with("query a.coffer", "attach 'nope' as n").fails(3),
+        "cannot open nope: there is no such file"
+    );
 }
 
 #[test]

@@ -213,14 +213,32 @@ fn a_bad_row_is_named_and_nothing_is_loaded() {
     place.run("init a.coffer").ok();
     place.run_with("query a.coffer", "create table t(id integer primary key, x text not null)").ok();
     let load = |format: &str, input: &str, code| {
-        place.run_on(&format!("load a.coffer - --format {format} -t t"), input.as_bytes()).fails(code)
+        let said = place.run_on(&format!("load a.coffer - --format {format} -t t"), input.as_bytes()).fails(code);
+        // The same from a file, which is named.
+        fs::write(place.join(&format!("rows.{format}")), input).unwrap();
+        let of_file = place.run(&format!("load a.coffer rows.{format} -t t")).fails(code);
+        let (name, rest) = of_file.split_once(": ").unwrap();
+        assert_eq!(name, format!("rows.{format}"));
+        assert_eq!(said.strip_prefix("stdin: "), Some(rest));
+        rest.strip_suffix("; nothing was loaded").unwrap().to_owned()
     };
-    assert_eq!(load("csv", "id,x\n1,a\n1,b\n", 1), "line 3: UNIQUE constraint failed: t.id; nothing was loaded");
+    assert_eq!(load("csv", "id,x\n1,a\n1,b\n", 1), "line 3: UNIQUE constraint failed: t.id");
     assert!(load("csv", "id,x\n1,a\n2\n", 1).starts_with("line 3 has 1 fields"));
-    assert!(load("csv", "id,y\n1,a\n", 1).contains("t has no column y; it has: id, x"));
-    assert!(load("ndjson", "{\"id\":1,\"x\":\"a\"}\n{\"id\":\n", 1).starts_with("line 2, column "));
-    assert!(load("json", "[{\"id\":1,\"x\":\"a\"},{\"id\":2,\"x\":null}]", 1).contains("NOT NULL"));
+    assert_eq!(load("csv", "id,y\n1,a\n", 1), "line 2: t has no column y; it has: id, x");
+    assert!(load("ndjson", "{\"id\":1,\"x\":\"a\"}\n{\"id\":\n", 1).starts_with("line 2: EOF"));
+    assert!(load("ndjson", "{\"id\":1,\"x\":\"a\"}\n{\"id\" 7}\n", 1).starts_with("line 2, column 7: expected"));
+    assert!(load("json", "[{\"id\":1,\"x\":\"a\"},{\"id\":2,\"x\":null}]", 1).starts_with("row 2: NOT NULL"));
     assert!(load("json", "[1]", 1).contains("a row must be"));
+    for format in ["csv", "ndjson"] {
+        fs::write(place.join("latin"), b"id,x\n1,\xe4\n").unwrap();
+        let said = place.run(&format!("load a.coffer latin --format {format} -t t")).fails(1);
+        assert!(
+            said.starts_with("latin: line ") && said.contains(if format == "csv" { "iconv" } else { "JSON" }),
+            "{said}"
+        );
+    }
+    assert!(place.run("load a.coffer . -t t --format csv").fails(3).ends_with("it is a directory; name a file"));
+    assert_eq!(place.run("load a.coffer rows.csv").fails(2).split(':').next(), Some("rows.csv"));
     assert_eq!(place.run_on("shell a.coffer", b"select count(*) from t;\n").ok(), "0\n");
     let with = |rule: &str| {
         place.run_on(&format!("load a.coffer - --format csv -t t --on-conflict {rule}"), b"id,x\n1,a\n1,b\n").ok()
@@ -370,7 +388,7 @@ fn a_chain_of_increments_restores_what_the_database_was() {
     assert_eq!(place.run_with("query then.coffer --no-header --passphrase-env PASS", texts).ok(), "second\n");
 
     // Increments are no databases, and continue only what they were taken after.
-    assert_eq!(place.run("info second --passphrase-env PASS").code, Some(5));
+    assert_eq!(place.run("info second --passphrase-env PASS").code, Some(3));
     let said = place.run("restore not.coffer full third --passphrase-env PASS").fails(1);
     assert_eq!(
         said,
@@ -387,5 +405,5 @@ fn the_simulator_replays_a_seed() {
     assert!(one.starts_with("from seed 7\n1 runs in "), "{one}");
     let what_happened = |said: &str| said.split_once(" s: ").unwrap().1.to_owned();
     assert_eq!(what_happened(&one), what_happened(&other));
-    assert!(place.run("sim --profile nonsense").err.contains("swarm"));
+    assert!(place.run("sim --profile nonsense").fails(2).contains("swarm"));
 }

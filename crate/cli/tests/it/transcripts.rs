@@ -33,9 +33,19 @@ fn the_debugger_says_what_it_said() {
 }
 
 #[test]
+fn a_wrong_command_line_is_told_in_one_line() {
+    transcript("usage.txt");
+}
+
+#[test]
+fn every_verb_has_its_json() {
+    transcript("json.txt");
+}
+
+#[test]
 fn every_transcript_is_run() {
     let names = std::fs::read_dir(here().join("tests/transcripts")).unwrap();
     let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["debug.txt", "help.txt", "query.txt"]);
+    assert_eq!(names, ["debug.txt", "help.txt", "json.txt", "query.txt", "usage.txt"]);
 }

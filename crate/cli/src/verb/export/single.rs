@@ -22,9 +22,11 @@ pub fn write(database: &DatabaseArgs, path: &Path, force: bool, since: Option<Co
     }
     let hold = Hold::new();
     let part = Part::new(path, force)?;
-    let device = FileStorage::single(part.path()).open(BASE, OpenMode::Create)?;
+    let name = path.display().to_string();
+    let made = FileStorage::single(part.path()).open(BASE, OpenMode::Create);
+    let device = made.map_err(|error| DeviceError { file: name.clone(), ..error })?;
     let progress = Mutex::new(Progress::new("write", None, Unit::Bytes));
-    let watched = Watched { device, hold: &hold, progress };
+    let watched = Watched { device, name, hold: &hold, progress };
     let written = database.back_up(&watched, since).map_err(Failure::from);
     let commit = hold.explain(written)?;
     watched.flush()?;
@@ -39,17 +41,25 @@ pub fn write(database: &DatabaseArgs, path: &Path, force: bool, since: Option<Co
 /// A device that shows how much was written, and fails when a signal comes.
 struct Watched<'a, D> {
     device: D,
+    /// As people call it.
+    name: String,
     hold: &'a Hold,
     progress: Mutex<Progress>,
 }
 
+impl<D> Watched<'_, D> {
+    fn named<T>(&self, result: Result<T, DeviceError>) -> Result<T, DeviceError> {
+        result.map_err(|error| DeviceError { file: self.name.clone(), ..error })
+    }
+}
+
 impl<D: Device> Device for Watched<'_, D> {
     fn len(&self) -> Result<u64, DeviceError> {
-        self.device.len()
+        self.named(self.device.len())
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), DeviceError> {
-        self.device.read_at(offset, out)
+        self.named(self.device.read_at(offset, out))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
@@ -57,14 +67,14 @@ impl<D: Device> Device for Watched<'_, D> {
             return Err(DeviceError::new(DeviceOp::Write, BASE, offset, DeviceErrorKind::Io).with_detail("interrupted"));
         }
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).set(offset + data.len() as u64);
-        self.device.write_at(offset, data)
+        self.named(self.device.write_at(offset, data))
     }
 
     fn truncate(&self, len: u64) -> Result<(), DeviceError> {
-        self.device.truncate(len)
+        self.named(self.device.truncate(len))
     }
 
     fn flush(&self) -> Result<(), DeviceError> {
-        self.device.flush()
+        self.named(self.device.flush())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coffer_sqlite::rusqlite::types::Value;
 
-use super::{Record, Sink};
+use super::{Place, Record, Sink};
 use crate::failure::{Failure, Outcome};
 
 pub fn read(input: impl Read, delimiter: u8, header: bool, null: &str, sink: &mut Sink<'_>) -> Outcome {
@@ -22,8 +22,8 @@ pub fn read(input: impl Read, delimiter: u8, header: bool, null: &str, sink: &mu
             continue;
         }
         let value = |field: &str| if field == null { Value::Null } else { Value::Text(field.to_owned()) };
-        let line = record.position().map_or(0, csv::Position::line);
-        sink(Record { table: None, columns: columns.clone(), values: record.iter().map(value).collect(), line })?;
+        let place = Place::Line(record.position().map_or(0, csv::Position::line));
+        sink(Record { table: None, columns: columns.clone(), values: record.iter().map(value).collect(), place })?;
     }
     Ok(())
 }
@@ -31,7 +31,7 @@ pub fn read(input: impl Read, delimiter: u8, header: bool, null: &str, sink: &mu
 fn complain(error: csv::Error) -> Failure {
     let line = error.position().map_or(0, csv::Position::line);
     match error.into_kind() {
-        csv::ErrorKind::Io(error) => Failure::file("read", "the CSV", &error),
+        csv::ErrorKind::Io(error) => Failure::file("read", "on", &error),
         csv::ErrorKind::Utf8 { err, .. } => {
             Failure::data(format!("line {line}: not UTF-8 ({err}); convert the file with iconv and load it again"))
         }

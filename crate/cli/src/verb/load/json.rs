@@ -4,14 +4,14 @@
 //! in memory.
 
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use coffer_sqlite::rusqlite::types::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
-use super::{Record, Sink};
+use super::{Place, Record, Sink};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::value::{BLOB_MEMBER, parse_hex};
 
@@ -20,7 +20,12 @@ pub fn read_lines(mut input: impl BufRead, sink: &mut Sink<'_>) -> Outcome {
     let mut text = String::new();
     for line in 1.. {
         text.clear();
-        let read = input.read_line(&mut text).map_err(|error| Failure::file("read", "the JSON", &error))?;
+        let read = input.read_line(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => {
+                Failure::data(format!("line {line}: not UTF-8; convert the file with iconv and load it again"))
+            }
+            _ => Failure::file("read", "on", &error),
+        })?;
         if read == 0 {
             break;
         }
@@ -29,7 +34,7 @@ pub fn read_lines(mut input: impl BufRead, sink: &mut Sink<'_>) -> Outcome {
         }
         let json: Json = serde_json::from_str(&text).map_err(|error| bad(line, &error))?;
         let (table, row) = named(json);
-        sink(record(table, row, line)?)?;
+        sink(record(table, row, Place::Line(line))?)?;
     }
     Ok(())
 }
@@ -64,11 +69,12 @@ pub fn read_document(input: impl Read, sink: &mut Sink<'_>) -> Outcome {
 
 fn bad(line: u64, error: &serde_json::Error) -> Failure {
     if error.is_io() {
-        return Failure::data(format!("cannot read the JSON: {error}"));
+        return Failure::data(format!("cannot read on: {error}"));
     }
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
-    Failure::data(format!("line {line}, column {}: {text}", error.column()))
+    let column = if error.column() > 0 { format!(", column {}", error.column()) } else { String::new() };
+    Failure::data(format!("line {line}{column}: {text}; check that it is JSON of the format that was named"))
 }
 
 struct State<'a, 'b> {
@@ -81,7 +87,7 @@ struct State<'a, 'b> {
 impl State<'_, '_> {
     fn take<E: serde::de::Error>(&mut self, table: Option<&str>, row: Json) -> Result<(), E> {
         self.rows += 1;
-        let taken = record(table.map(str::to_owned), row, self.rows).and_then(|record| (self.sink)(record));
+        let taken = record(table.map(str::to_owned), row, Place::Row(self.rows)).and_then(|record| (self.sink)(record));
         taken.map_err(|failure| {
             self.failure = Some(failure);
             E::custom("stopped")
@@ -141,17 +147,17 @@ impl<'de> Visitor<'de> for Rows<'_, '_, '_> {
     }
 }
 
-fn record(table: Option<String>, row: Json, line: u64) -> Outcome<Record> {
+fn record(table: Option<String>, row: Json, place: Place) -> Outcome<Record> {
     match row {
         Json::Object(members) => {
             let (names, values): (Vec<String>, Vec<Value>) =
                 members.into_iter().map(|(name, json)| (name, value(json))).unzip();
-            Ok(Record { table, columns: Some(Arc::from(names)), values, line })
+            Ok(Record { table, columns: Some(Arc::from(names)), values, place })
         }
         Json::Array(elements) => {
-            Ok(Record { table, columns: None, values: elements.into_iter().map(value).collect(), line })
+            Ok(Record { table, columns: None, values: elements.into_iter().map(value).collect(), place })
         }
-        _ => Err(Failure::new(Exit::Data, format!("line {line}: a row must be an object or an array"))),
+        _ => Err(Failure::new(Exit::Data, format!("{place}: a row must be an object or an array"))),
     }
 }
 

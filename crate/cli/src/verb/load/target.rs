@@ -9,7 +9,7 @@ use coffer_sqlite::Connection;
 use coffer_sqlite::rusqlite::params_from_iter;
 use coffer_sqlite::rusqlite::types::Value;
 
-use super::{Conflict, Record};
+use super::{Conflict, Place, Record};
 use crate::failure::{Failure, Outcome};
 use crate::value::{self, parse_blob_literal};
 
@@ -105,17 +105,17 @@ impl<'a> Target<'a> {
 
     fn insert(&mut self, name: &str, record: Record) -> Outcome {
         let Some(table) = self.tables.get_mut(name) else { return Ok(()) };
-        let line = record.line;
+        let place = record.place;
         let known = table.insert.as_ref().is_some_and(|(columns, _)| same(columns.as_ref(), record.columns.as_ref()));
         if !known {
             let sql =
-                insert_sql(name, &table.columns, record.columns.as_deref(), record.values.len(), self.conflict, line)?;
+                insert_sql(name, &table.columns, record.columns.as_deref(), record.values.len(), self.conflict, place)?;
             table.insert = Some((record.columns.clone(), sql));
         }
         let Some((_, sql)) = &table.insert else { return Ok(()) };
         if record.columns.is_none() && record.values.len() != table.columns.len() {
             let (given, wanted) = (record.values.len(), table.columns.len());
-            return Err(Failure::data(format!("line {line} has {given} values, but {name} has {wanted} columns")));
+            return Err(Failure::data(format!("{place} has {given} values, but {name} has {wanted} columns")));
         }
         let mut values = record.values;
         if self.untyped {
@@ -136,7 +136,7 @@ impl<'a> Target<'a> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let inserted = statement.execute(params_from_iter(values)).map_err(|error| {
             let failure = Failure::from(self.connection.error(error, ""));
-            Failure { message: format!("line {line}: {}; nothing was loaded", failure.message), ..failure }
+            Failure { message: format!("{place}: {}", failure.message), ..failure }
         })?;
         self.rows += inserted as u64;
         Ok(())
@@ -166,7 +166,7 @@ fn insert_sql(
     columns: Option<&[String]>,
     count: usize,
     conflict: Conflict,
-    line: u64,
+    place: Place,
 ) -> Outcome<String> {
     let verb = match conflict {
         Conflict::Abort => "insert",
@@ -180,7 +180,7 @@ fn insert_sql(
         columns.iter().find(|name| !known.iter().any(|column| column.name.eq_ignore_ascii_case(name)))
     {
         let names = known.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Failure::data(format!("line {line}: {table} has no column {stranger}; it has: {names}")));
+        return Err(Failure::data(format!("{place}: {table} has no column {stranger}; it has: {names}")));
     }
     if columns.is_empty() {
         return Ok(format!("{verb} into {shown} default values"));
