@@ -39,9 +39,9 @@ pub(crate) fn lock(database: &str, connection: u64, what: &str) {
 
 /// Reports what happened to a lock of the system's that keeps processes apart.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn file_lock(file: &std::path::Path, what: &str) {
+pub(crate) fn file_lock(file: impl FnOnce() -> std::path::PathBuf, what: &str) {
     if let Some(sink) = asked() {
-        line(sink, &format!("{}: {what}", file.display()));
+        line(sink, &format!("{}: {what}", file().display()));
     }
 }
 

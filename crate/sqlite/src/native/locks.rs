@@ -183,7 +183,7 @@ impl FileLocks {
     }
 
     fn trace(&self, name: &str, what: &str) {
-        crate::trace::file_lock(&self.storage.path_of(name), what);
+        crate::trace::file_lock(|| self.storage.path_of(name), what);
     }
 
     /// Only the holder of the write lock counts on, so nobody else does meanwhile.
