@@ -122,6 +122,37 @@ impl<D> Log<D> {
         });
     }
 
+    /// The same log with nothing in it yet of what it holds, to read on where its last commit ended.
+    pub fn rest(&self, file_bytes: u64) -> Self {
+        let Self { number, slot, header, begun, end, head, chain, page_count, .. } = *self;
+        let (frames, commits) = (Vec::new(), Vec::new());
+        Self {
+            number,
+            file: Arc::clone(&self.file),
+            slot,
+            header,
+            begun,
+            end,
+            file_bytes,
+            frames,
+            commits,
+            head,
+            chain,
+            page_count,
+        }
+    }
+
+    /// Takes over what was read on.
+    pub fn extend(&mut self, rest: Self) {
+        self.frames.extend(rest.frames);
+        self.commits.extend(rest.commits);
+        self.end = rest.end;
+        self.file_bytes = rest.file_bytes;
+        self.head = rest.head;
+        self.chain = rest.chain;
+        self.page_count = rest.page_count;
+    }
+
     /// A run that begins where the last commit ended.
     pub fn run(&self) -> Run {
         Run {

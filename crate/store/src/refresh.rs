@@ -9,8 +9,8 @@ use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
 use crate::format::layout::MANIFEST_SLOT_BYTES;
 use crate::format::manifest::{Slot, decode_slot};
-use crate::log::LogNumber;
-use crate::recover::{MANIFEST, load};
+use crate::log::{Log, LogNumber};
+use crate::recover::{Loaded, MANIFEST, follow_logs, load};
 use crate::store::{Retired, Store};
 
 impl<S: Storage> Store<S> {
@@ -44,17 +44,63 @@ impl<S: Storage> Store<S> {
                 newer = Some(sealed.open(master).ok_or_else(unauthentic)?);
             }
         }
+        // The other process may have made a file and not flushed its name.
+        self.names_changed = true;
+        if newer.is_none() && self.follow() {
+            return Ok(self.view.commit != before);
+        }
         let manifest = newer.as_ref().unwrap_or(&self.manifest);
         let loaded = load(&self.storage, manifest, self.keys.as_ref(), &self.options)?;
         if let Some(manifest) = newer {
             self.manifest = manifest;
             self.root_confirmed = false;
         }
-        // The other process may have made a file and not flushed its name.
-        self.names_changed = true;
-        self.log_next = loaded.logs.last().map_or(self.manifest.log_first, |log| log.generation().next());
         self.take_over(loaded);
         Ok(self.view.commit != before)
+    }
+
+    /// Takes in what was appended to the logs, without reading what is known: the root is the same. `false`, and nothing changed, if
+    /// that is not all that happened, or if it cannot be done; then reading everything says why.
+    fn follow(&mut self) -> bool {
+        if self.poisoned {
+            return false;
+        }
+        let tallied: Vec<_> = self.segments.iter().map(|segment| (segment.live, segment.kept)).collect();
+        let mut loaded = Loaded {
+            view: self.view.clone(),
+            chain: self.chain,
+            logs: Vec::new(),
+            spares: Vec::new(),
+            segments: core::mem::take(&mut self.segments),
+            flushed: self.flushed,
+            // Those of commits that are stored are true, whatever else goes wrong.
+            requests: core::mem::take(&mut self.requests),
+            dictionary: None,
+            indexes_rebuilt: Vec::new(),
+            bytes_dropped: 0,
+        };
+        let mut files = (*self.view.files).clone();
+        let (storage, manifest, options) = (&self.storage, &self.manifest, &self.options);
+        let known = self.sealed.iter().chain(&self.log);
+        let followed = follow_logs(storage, manifest, self.keys.as_ref(), options, known, &mut files, &mut loaded);
+        let Ok(Some(tail)) = followed else {
+            self.segments = loaded.segments;
+            self.requests = loaded.requests;
+            for (segment, (live, kept)) in self.segments.iter_mut().zip(tallied) {
+                (segment.live, segment.kept) = (live, kept);
+            }
+            return false;
+        };
+        if !loaded.logs.is_empty() {
+            loaded.view.files = Arc::new(files);
+        }
+        let mut known: Vec<Log<S::Device>> = self.sealed.drain(..).chain(self.log.take()).collect();
+        if let (Some(newest), Some(tail)) = (known.last_mut(), tail) {
+            newest.extend(tail);
+        }
+        loaded.logs.splice(..0, known);
+        self.take_over(loaded);
+        true
     }
 
     /// Takes over what is stored, whatever was thought to be: for a shell whose storage took commits, could not store them after
@@ -72,7 +118,7 @@ impl<S: Storage> Store<S> {
     }
 
     /// S1: what held snapshots read stays open as it is, and is neither used again nor removed while they do.
-    fn take_over(&mut self, mut loaded: crate::recover::Loaded<S::Device>) {
+    fn take_over(&mut self, mut loaded: Loaded<S::Device>) {
         let mut before: Vec<Arc<OpenFile<S::Device>>> =
             self.view.files.iter().map(|(_, file)| Arc::clone(file)).collect();
         // Segments that this process replaced: another one had them open then, and nobody else will remove them.
@@ -82,6 +128,7 @@ impl<S: Storage> Store<S> {
         };
         let replaced: Vec<String> = self.retired.iter().filter_map(replaced).collect();
         before.extend(core::mem::take(&mut self.retired).into_iter().map(Retired::into_file));
+        self.log_next = loaded.logs.last().map_or(self.manifest.log_first, |log| log.generation().next());
         let mut logs: alloc::collections::VecDeque<_> = loaded.logs.into();
         self.log = logs.pop_back();
         self.sealed = logs;
@@ -91,7 +138,8 @@ impl<S: Storage> Store<S> {
         self.flushed = loaded.flushed;
         self.requests = loaded.requests;
         self.dictionary = loaded.dictionary.or_else(|| self.dictionary.take());
-        before.retain(|file| Arc::strong_count(file) > 1 || replaced.contains(&file.name));
+        let stays = |file: &_| self.view.files.iter().any(|(_, live)| Arc::ptr_eq(live, file));
+        before.retain(|file| !stays(file) && (Arc::strong_count(file) > 1 || replaced.contains(&file.name)));
         for file in before {
             let number = LogNumber::of_name(&file.name);
             let spare = loaded.spares.iter().position(|spare| Some(spare.number) == number);

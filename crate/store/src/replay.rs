@@ -20,16 +20,34 @@ pub(crate) struct Replayed {
     pub bytes_dropped: u64,
 }
 
+/// How far a replay looks.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    /// What is read at once.
+    window_bytes: usize,
+    /// How far behind the last valid commit something is looked for that says that there were more.
+    reach_bytes: u64,
+}
+
+impl Look {
+    /// All of the file, in few reads.
+    pub const WHOLE: Self = Self { window_bytes: WINDOW_BYTES, reach_bytes: u64::MAX };
+    /// As far as small commits reach, which are all that another process is likely to have made since the last look. No power went
+    /// since, so there is no torn end to be told from damage; whoever opens the database looks at all of it.
+    pub const ON: Self = Self { window_bytes: 1 << 16, reach_bytes: 1 << 16 };
+}
+
 /// Lays the commits of a log over what was loaded before it.
-pub(crate) fn replay<D: Device>(log: &mut Log<D>, file_bytes: u64, loaded: &mut Loaded<D>) -> Result<Replayed> {
+pub(crate) fn replay<D: Device>(log: &mut Log<D>, look: Look, loaded: &mut Loaded<D>) -> Result<Replayed> {
+    let file_bytes = log.file_bytes;
     let mut promised = CommitId::ZERO;
-    lay_commits(log, file_bytes, loaded, &mut promised)?;
+    lay_commits(log, look, loaded, &mut promised)?;
     loop {
         let stop = log.end;
-        let judged = judge_tail(log, file_bytes, stop);
+        let judged = judge_tail(log, file_bytes.min(stop.saturating_add(look.reach_bytes)), stop);
         if let Err(Error::Corrupt(_)) = &judged {
             // Another process may have committed between the two looks. Each round goes further, or is the last.
-            lay_commits(log, file_bytes, loaded, &mut promised)?;
+            lay_commits(log, look, loaded, &mut promised)?;
             if log.end > stop {
                 continue;
             }
@@ -39,15 +57,11 @@ pub(crate) fn replay<D: Device>(log: &mut Log<D>, file_bytes: u64, loaded: &mut 
 }
 
 /// The valid commits from a log's end on.
-fn lay_commits<D: Device>(
-    log: &mut Log<D>,
-    file_bytes: u64,
-    loaded: &mut Loaded<D>,
-    promised: &mut CommitId,
-) -> Result<()> {
+fn lay_commits<D: Device>(log: &mut Log<D>, look: Look, loaded: &mut Loaded<D>, promised: &mut CommitId) -> Result<()> {
     let file = alloc::sync::Arc::clone(&log.file);
     let page_size = log.header.page_size;
-    let mut window = Window::new(&file.device, file_bytes, frame_bytes_max(page_size));
+    let mut window = Window::new(&file.device, log.file_bytes, frame_bytes_max(page_size));
+    window.most = look.window_bytes;
     let mut run = log.run();
     while let Some(frame) = next_frame(&mut window, &run, page_size)? {
         let Some((crc, body)) = check_frame(frame.bytes) else { break };
@@ -154,7 +168,7 @@ fn judge_tail<D: Device>(log: &Log<D>, file_bytes: u64, stop: u64) -> Result<u64
 /// The payload of a commit frame, authenticated, whose clear mark says the same.
 ///
 /// FORMAT: commit-2
-fn open_payload_of<D>(file: &OpenFile<D>, offset: u64, page_data: &[u8]) -> Option<CommitPayload> {
+pub(crate) fn open_payload_of<D>(file: &OpenFile<D>, offset: u64, page_data: &[u8]) -> Option<CommitPayload> {
     let (mark, body) = split_commit(page_data)?;
     let mut body = body.to_vec();
     let payload = open_commit(file, offset, &mut body).and_then(CommitPayload::decode)?;
@@ -229,6 +243,8 @@ struct Window<'d, D> {
     start: u64,
     bytes: Vec<u8>,
     need: usize,
+    /// What is read at once, if more than is needed.
+    most: usize,
 }
 
 const WINDOW_BYTES: usize = 1 << 20;
@@ -236,7 +252,7 @@ const WINDOW_BYTES: usize = 1 << 20;
 impl<'d, D: Device> Window<'d, D> {
     /// `need` bytes are there at every position, unless the file ends.
     const fn new(device: &'d D, file_bytes: u64, need: usize) -> Self {
-        Self { device, file_bytes, start: 0, bytes: Vec::new(), need }
+        Self { device, file_bytes, start: 0, bytes: Vec::new(), need, most: WINDOW_BYTES }
     }
 
     /// What is at an offset; `None` at or past the end.
@@ -247,7 +263,7 @@ impl<'d, D: Device> Window<'d, D> {
         let end = self.start + self.bytes.len() as u64;
         let wanted = self.file_bytes.min(offset + self.need as u64);
         if offset < self.start || wanted > end {
-            let len = (self.file_bytes - offset).min((WINDOW_BYTES.max(self.need)) as u64);
+            let len = (self.file_bytes - offset).min(self.most.max(self.need) as u64);
             self.bytes = vec![0; usize::try_from(len).unwrap_or(0)];
             self.device.read_at(offset, &mut self.bytes)?;
             self.start = offset;

@@ -15,18 +15,18 @@ use crate::error::{Error, Result, Unsupported, What};
 use crate::file::{Face, FileSet, OpenFile};
 use crate::format::body::{FileKind, open_payload};
 use crate::format::foreign;
-use crate::format::frame::split_commit;
+use crate::format::frame::{check_frame, commit_frame_bytes, split_commit};
 use crate::format::layout::LOG_DATA_START;
 use crate::format::log::LogHeader;
 use crate::format::manifest::Manifest;
-use crate::ids::{Chain, CommitId, PageSize};
+use crate::ids::{Chain, CommitId, LogGeneration, PageSize};
 use crate::keys::Keyring;
 use crate::location::FILE_BYTES_MAX;
 use crate::log::{Log, LogNumber, subkey_context};
 use crate::options::Options;
 use crate::recover::Loaded;
 use crate::recover::root::MANIFEST;
-use crate::replay::{Replayed, find_commit_frames, replay};
+use crate::replay::{Look, Replayed, find_commit_frames, open_payload_of, replay};
 use crate::store::SpareLog;
 
 /// The open file of a log.
@@ -106,9 +106,6 @@ pub(super) fn load_logs<S: Storage>(
     files: &mut FileSet<S::Device>,
     loaded: &mut Loaded<S::Device>,
 ) -> Result<()> {
-    let mut end = End { commit: manifest.commit, chain: manifest.chain, name: MANIFEST.into(), offset: 0 };
-    let mut generation = manifest.log_first;
-    let mut headless = None;
     let mut candidates = read_candidates(storage, manifest, options)?;
     let given_up = given_up_beginnings(&candidates, manifest)?;
     for number in given_up {
@@ -116,6 +113,96 @@ pub(super) fn load_logs<S: Storage>(
         let Candidate { number, device, file_bytes, .. } = candidates.remove(index);
         loaded.spares.push(SpareLog { number, device, file_bytes, stale: true });
     }
+    let end = End {
+        commit: manifest.commit,
+        chain: manifest.chain,
+        generation: manifest.log_first,
+        name: MANIFEST.into(),
+        offset: 0,
+    };
+    load_from(end, candidates, manifest, keys, files, loaded)
+}
+
+/// Takes in what was appended since the logs that are `known`, oldest first, were read: to the newest of them, which is returned by
+/// itself, and to those begun since, which go to `loaded.logs`. `None` if what is known is not the beginning of what is stored, or
+/// if more has changed.
+pub(crate) fn follow_logs<'k, S: Storage>(
+    storage: &S,
+    manifest: &Manifest,
+    keys: Option<&Keyring>,
+    options: &Options,
+    known: impl Iterator<Item = &'k Log<S::Device>>,
+    files: &mut FileSet<S::Device>,
+    loaded: &mut Loaded<S::Device>,
+) -> Result<Option<Option<Log<S::Device>>>>
+where
+    S::Device: 'k,
+{
+    let mut candidates = read_candidates(storage, manifest, options)?;
+    let mut newest = None;
+    for log in known {
+        let is_it = |candidate: &Candidate<_>| candidate.number == log.number && candidate.header == Some(log.header);
+        let Some(place) = candidates.iter().position(is_it) else { return Ok(None) };
+        newest = Some((log, candidates.remove(place).file_bytes));
+    }
+    let generation = newest.map_or(manifest.log_first, |(log, _)| log.generation().next());
+    // Of two logs of one generation, and of one that is told again, only a reading of everything says which counts.
+    let mut next = generation;
+    for header in candidates.iter().filter_map(|candidate| candidate.header) {
+        if header.generation >= manifest.log_first {
+            if header.generation != next {
+                return Ok(None);
+            }
+            next = next.next();
+        }
+    }
+    let mut end = End { commit: loaded.view.commit, chain: loaded.chain, generation, name: MANIFEST.into(), offset: 0 };
+    let mut tail = None;
+    if let Some((log, file_bytes)) = newest {
+        if !is_stored(log)? {
+            return Ok(None);
+        }
+        let mut rest = log.rest(file_bytes);
+        lay(&mut rest, Look::ON, loaded)?;
+        end = End::of(&rest);
+        tail = Some(rest);
+    }
+    load_from(end, candidates, manifest, keys, files, loaded)?;
+    Ok(Some(tail))
+}
+
+/// Whether the last commit of a log is in its file as it is known: it covers all before it.
+fn is_stored<D: Device>(log: &Log<D>) -> Result<bool> {
+    if log.commits.is_empty() {
+        return Ok(log.begun);
+    }
+    let frame_bytes = commit_frame_bytes(log.file.subkey.is_some());
+    let mut frame = vec![0; frame_bytes];
+    let at = log.end.saturating_sub(frame_bytes as u64);
+    log.file.device.read_at(at, &mut frame)?;
+    let payload = check_frame(&frame).and_then(|(_, body)| open_payload_of(&log.file, at, body));
+    Ok(payload.is_some_and(|payload| payload.generation == log.generation() && payload.chain == log.chain))
+}
+
+/// Lays what a log has behind its end over what was loaded before it.
+fn lay<D: Device>(log: &mut Log<D>, look: Look, loaded: &mut Loaded<D>) -> Result<()> {
+    let Replayed { promised, bytes_dropped } = replay(log, look, loaded)?;
+    loaded.flushed = loaded.flushed.max(promised);
+    // Behind an older log's last commit can only be what was never committed: the log after it begins there.
+    loaded.bytes_dropped = bytes_dropped;
+    Ok(())
+}
+
+/// Replays those of the candidates that go on from an end.
+fn load_from<D: Device>(
+    mut end: End,
+    candidates: Vec<Candidate<D>>,
+    manifest: &Manifest,
+    keys: Option<&Keyring>,
+    files: &mut FileSet<D>,
+    loaded: &mut Loaded<D>,
+) -> Result<()> {
+    let mut headless = None;
     for candidate in candidates {
         let name = candidate.number.name();
         let header = match candidate.header {
@@ -137,7 +224,7 @@ pub(super) fn load_logs<S: Storage>(
             return Err(Error::corrupt(&name, 0, What::LogHeader));
         }
         // FORMAT: log-4
-        let continues = header.generation == generation
+        let continues = header.generation == end.generation
             && header.base == end.commit
             && header.base_chain == end.chain
             && header.base_page_count == loaded.view.page_count;
@@ -148,12 +235,8 @@ pub(super) fn load_logs<S: Storage>(
         let slot = files.insert(Arc::clone(&file));
         let mut log = Log::new(candidate.number, file, slot, header, candidate.file_bytes);
         log.begun = true;
-        let Replayed { promised, bytes_dropped } = replay(&mut log, candidate.file_bytes, loaded)?;
-        loaded.flushed = loaded.flushed.max(promised);
-        // Behind an older log's last commit can only be what was never committed: the log after it begins there.
-        loaded.bytes_dropped = bytes_dropped;
-        generation = header.generation.next();
-        end = End { commit: log.head, chain: log.chain, name, offset: log.end };
+        lay(&mut log, Look::WHOLE, loaded)?;
+        end = End::of(&log);
         loaded.logs.push(log);
     }
     // FORMAT: log-7
@@ -204,8 +287,17 @@ fn given_up_beginnings<D: Device>(candidates: &[Candidate<D>], manifest: &Manife
 struct End {
     commit: CommitId,
     chain: Chain,
+    /// Of the next log.
+    generation: LogGeneration,
     name: String,
     offset: u64,
+}
+
+impl End {
+    fn of<D>(log: &Log<D>) -> Self {
+        let Log { head: commit, chain, end: offset, .. } = *log;
+        Self { commit, chain, generation: log.generation().next(), name: log.number.name(), offset }
+    }
 }
 
 /// A log without a header is one whose first write was torn, or a spare that was never used, unless commit frames in it say

@@ -4,6 +4,7 @@ mod ahead;
 mod amplification;
 mod basics;
 mod elsewhere;
+mod following;
 mod fuzzed;
 mod increment;
 mod inspect;
