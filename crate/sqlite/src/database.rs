@@ -203,6 +203,9 @@ fn memory_name() -> String {
     format!("memory-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// How long an opening waits for another process to end its turn to write, so that it can tidy up itself.
+const SOON: Duration = Duration::from_millis(50);
+
 /// Where a database is and how it is called.
 struct At {
     name: String,
@@ -232,7 +235,7 @@ where
         if registry::find_host(&at.name).is_some() {
             return Err(already_open(&at.name));
         }
-        let store_options = coffer_store::Options {
+        let mut store_options = coffer_store::Options {
             page_size: options.page_size,
             hot: options.hot,
             cold: options.cold,
@@ -243,22 +246,27 @@ where
             log_ahead_bytes: options.log_ahead_bytes.into(),
             ..coffer_store::Options::default()
         };
-        // Recovery may drop an unfinished tail and begin a root: not while another process is writing one.
+        // Recovery may drop an unfinished tail and begin a root: not while another process is writing one. To read what is there nobody
+        // waits for that one, though: what is left undone is done with the first turn to write.
         let writer = match &at.process {
             // A single file that nobody has written to has nothing to recover.
             Some(process) if !options.read_only && (at.base.is_none() || process.is_used()) => {
-                let writing = Writing::wait(process.as_ref(), options.busy_timeout)?;
-                Some(writing.ok_or_else(|| {
-                    let message = format!("another process is writing to {}; try again when it is done", at.name);
-                    Error::new(ErrorCode::Busy, message)
-                })?)
+                // One that only opens or commits is soon done.
+                let limit = if at.exists { options.busy_timeout.min(SOON) } else { options.busy_timeout };
+                let writing = Writing::wait(process.as_ref(), limit)?;
+                store_options.beside_writer = writing.is_none();
+                writing
             }
             _ => None,
         };
         // Beside a writer, files are at least to stay the same ones.
         let beside = at.process.as_deref().filter(|_| writer.is_none());
-        let opened = open_store(storage, entropy, &options, store_options, at.exists, beside);
-        if let (Err(Error { store: Some(_), .. }), Some(process)) = (&opened, &at.process) {
+        let beside_writer = store_options.beside_writer;
+        let opened = open_store(storage, entropy, &options, store_options, &at, beside);
+        if let (Some(process), true) = (&at.process, beside_writer) {
+            process.lost_sight();
+        }
+        if let (Err(Error { store: Some(_), .. }), Some(process), Some(_)) = (&opened, &at.process, &writer) {
             // Perhaps in the middle of making durable what the process before had written.
             process.lost_track();
         }
@@ -619,17 +627,21 @@ fn open_store<S: Storage>(
     mut entropy: Box<dyn Entropy + Send>,
     options: &OpenOptions,
     store_options: coffer_store::Options,
-    exists: bool,
+    at: &At,
     beside: Option<&dyn ProcessLock>,
 ) -> Result<(Store<S>, Option<Recovered>)> {
     // A root that was never finished is answered as not there, and is taken over.
-    let peek = match exists.then(|| coffer_store::peek(&storage, store_options.base.as_deref())).transpose() {
+    let peek = match at.exists.then(|| coffer_store::peek(&storage, store_options.base.as_deref())).transpose() {
         Err(coffer_store::Error::Device(error)) if error.kind == DeviceErrorKind::NotFound => None,
         peek => peek?,
     };
     let Some(peek) = peek else {
         if options.create == Create::Never || options.read_only {
             return Err(refused(DeviceErrorKind::NotFound));
+        }
+        if store_options.beside_writer {
+            let message = format!("another process is making {}; try again when it is done", at.name);
+            return Err(Error::new(ErrorCode::Busy, message));
         }
         let slot = options.key.as_ref().map(|key| NewSlot::derive(key, options.kdf, &mut *entropy)).transpose()?;
         let new_key = slot.as_ref().map(|slot| NewKey {

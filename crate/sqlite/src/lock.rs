@@ -31,6 +31,8 @@ pub trait ProcessLock: Portable {
     fn caught_up(&self);
     /// This process does not know what it has stored, and will not end in order.
     fn lost_track(&self);
+    /// The database was read while another process had the turn: whatever that one has done since is to be taken in.
+    fn lost_sight(&self);
     /// Lets other processes write.
     fn release_write(&self);
     /// Tells other processes that there is something new to read.
@@ -49,7 +51,8 @@ pub struct Writing<'a>(&'a dyn ProcessLock);
 impl<'a> Writing<'a> {
     /// Takes it, unless another process has it.
     pub fn try_take(process: &'a dyn ProcessLock) -> Result<Option<Self>, DeviceError> {
-        Ok(process.try_write()?.then_some(Self(process)))
+        // Not `then_some`: that makes one whatever the answer, and letting go of it gives up a turn that another process has.
+        Ok(process.try_write()?.then(|| Self(process)))
     }
 
     /// Waits for it up to a limit. Other processes cannot wake us, so it is asked for again and again, ever more slowly; in wasm there are

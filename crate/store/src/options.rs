@@ -34,6 +34,8 @@ pub struct Options {
     /// A log file that has to grow, grows by up to this much more than is needed, so that the next commits are written into bytes
     /// that are there. Default 0: for storage whose flush takes no longer when a file grew.
     pub log_ahead_bytes: u64,
+    /// At the opening: another process may be writing, so nothing is. Whoever then gets the turn to write refreshes first.
+    pub beside_writer: bool,
     /// Segments at most before they are merged. Default 10, which with logs and manifest keeps 16 files open.
     pub segments_max: usize,
     /// Merge everything when dead bytes pass this share of the live ones, in percent. Default 100.
@@ -57,6 +59,7 @@ impl Default for Options {
             log_bytes_max: 1 << 30,
             log_bytes_kept: 64 << 20,
             log_ahead_bytes: 0,
+            beside_writer: false,
             segments_max: 10,
             dead_percent_max: 100,
             spill_bytes: 16 << 20,

@@ -66,7 +66,7 @@ impl<S: Storage> Store<S> {
         let mode = if options.read_only { OpenMode::Read } else { OpenMode::Write };
         // A reader takes no lock, so a writer may checkpoint or commit between two of its reads; what it then sees is not
         // damaged, only of two moments. A second look decides.
-        let looks = if options.read_only { READ_ONLY_LOOKS } else { 1 };
+        let looks = if options.read_only || options.beside_writer { LOOKS_BESIDE_WRITER } else { 1 };
         let mut look = 1;
         let (manifest, keys, manifest_device, loaded) = loop {
             match look_at(&storage, &options, mode, key) {
@@ -135,8 +135,8 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// How often a reader looks before it believes in damage.
-const READ_ONLY_LOOKS: u32 = 3;
+/// How often somebody looks before it believes in damage who may be beside a writer.
+const LOOKS_BESIDE_WRITER: u32 = 3;
 
 type Looked<D> = (Manifest, Option<Keyring>, Option<D>, Loaded<D>);
 

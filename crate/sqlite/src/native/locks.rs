@@ -155,7 +155,7 @@ impl FileLocks {
 
     /// The counts of other files are others: none of ours is theirs.
     fn forget(&self) {
-        self.begun.store(u64::MAX, Ordering::Release);
+        self.lost_sight();
         self.seen.store(u64::MAX, Ordering::Release);
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -243,6 +243,10 @@ impl ProcessLock for FileLocks {
         self.lost_track.store(true, Ordering::Release);
     }
 
+    fn lost_sight(&self) {
+        self.begun.store(u64::MAX, Ordering::Release);
+    }
+
     fn release_write(&self) {
         let Some(open) = self.known().filter(|_| !self.reader) else { return };
         let mut holders = lock(&self.holders);
@@ -310,6 +314,18 @@ mod tests {
         ours.release_write();
         assert!(theirs.try_write().unwrap());
         theirs.release_write();
+    }
+
+    #[test]
+    fn who_does_not_get_the_turn_gives_up_nothing_of_anothers() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = FileStorage::new(directory.path());
+        let (ours, theirs) = (FileLocks::open(&files).unwrap(), FileLocks::open(&files).unwrap());
+        assert!(theirs.try_write().unwrap());
+        assert!(crate::lock::Writing::try_take(&ours).unwrap().is_none());
+        // The other one dies at its work, and leaves what it may not have stored.
+        drop(theirs);
+        assert!(ours.try_write().unwrap() && ours.is_unproven());
     }
 
     #[test]

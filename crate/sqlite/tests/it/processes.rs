@@ -9,7 +9,7 @@ use std::time::Duration;
 use std::{env, io, thread};
 
 use coffer_sim::Rng;
-use coffer_sqlite::{CheckpointMode, Database, Key, OpenOptions, Settings};
+use coffer_sqlite::{CheckpointMode, Connection, Database, ErrorCode, Key, OpenOptions, Settings};
 
 const TASK: &str = "COFFER_TEST_CHILD";
 const PATH: &str = "COFFER_TEST_PATH";
@@ -30,6 +30,7 @@ fn spawn(task: &str, path: &Path) -> Child {
         .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
         .env(TASK, task)
         .env(PATH, path)
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -43,6 +44,7 @@ fn child() {
     let database = open(Path::new(&path));
     match task.as_str() {
         "append" => append(&database),
+        "hold" => hold(&database),
         "move" => {
             move_money_in_threads(&database);
             database.checkpoint(CheckpointMode::Passive).unwrap();
@@ -64,6 +66,20 @@ fn append(database: &Database) {
         connection.execute_batch(&script).unwrap();
         writeln!(out, "ack {id}").unwrap();
         out.flush().unwrap();
+    }
+}
+
+/// Has a transaction open until it is told to commit it, which it does once for each line.
+fn hold(database: &Database) {
+    let connection = database.connect().unwrap();
+    let mut lines = io::stdin().lines().map(Result::unwrap);
+    while let Some(id) = lines.next() {
+        let insert = format!("begin immediate; insert into account values ({id}, 0)");
+        connection.execute_batch(&insert).unwrap();
+        println!("holding");
+        lines.next().unwrap();
+        connection.execute_batch("commit").unwrap();
+        println!("committed");
     }
 }
 
@@ -206,6 +222,51 @@ fn move_money_in_processes(path: &Path) {
     drop(connection);
     database.close().unwrap();
     assert_eq!(open(path).verify(|_| true).unwrap().damage, []);
+}
+
+#[test]
+fn who_opens_a_database_waits_for_nobody_who_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, file) = (directory.path().join("db"), directory.path().join("bank"));
+    bank(&path);
+    let backup = format!("backup database to '{}'", file.display());
+    open(&path).connect().unwrap().execute_batch(&backup).unwrap();
+    for path in [path, file] {
+        let mut child = spawn("hold", &path);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut say = |line: &str| writeln!(child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        let mut heard = |word: &str| lines.by_ref().find(|line| line.ends_with(word)).unwrap();
+        let count = |connection: &Connection| -> i64 {
+            connection.query_row("select count(*) from account", [], |row| row.get(0)).unwrap()
+        };
+        for round in 0..3 {
+            say(&(100 + round).to_string());
+            heard("holding");
+            // The other one ends its transaction when it is told to, and not before.
+            let options = OpenOptions {
+                key: Some(Key::raw([6; 32])),
+                busy_timeout: Duration::from_millis(200),
+                ..OpenOptions::default()
+            };
+            let database = Database::open(&path, options).unwrap();
+            let connection = database.connect().unwrap();
+            assert_eq!(count(&connection), 10 + 2 * round);
+            let insert = format!("insert into account values ({}, 0)", 200 + round);
+            assert_eq!(connection.execute(&insert, []).unwrap_err().code, ErrorCode::Busy);
+            say("");
+            heard("committed");
+            // What it wrote is the ground of what we write.
+            assert_eq!(count(&connection), 11 + 2 * round);
+            connection.execute(&insert, []).unwrap();
+            drop(connection);
+            database.close().unwrap();
+        }
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        let database = open(&path);
+        assert_eq!(count(&database.connect().unwrap()), 16);
+        assert_eq!(database.verify(|_| true).unwrap().damage, []);
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl<S: Storage> Store<S> {
     /// After all is understood: cuts off a dropped tail, and makes durable what was found beyond the known flushes, so that
     /// nothing that is read from here on can be lost.
     pub(super) fn settle(&mut self, recovered: &Recovered) -> Result<()> {
-        if self.options.read_only {
+        if self.options.read_only || self.options.beside_writer {
             return Ok(());
         }
         self.clear_outlived()?;
