@@ -17,7 +17,6 @@ use rusqlite::{Params, TransactionState};
 use crate::admin::Admin;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::RowLimits;
-use crate::pragma::Isolation;
 use crate::registry::Host;
 use crate::session::Session;
 use crate::tables;
@@ -129,7 +128,7 @@ impl Connection {
     /// To be called before each statement by whoever runs statements on the rusqlite connection itself.
     pub fn before_statement(&self) -> Result<()> {
         self.limits.keep(&self.raw, &self.host)?;
-        if self.session.isolation() != Isolation::Serializable
+        if self.session.isolation().moves_on()
             && !self.raw.is_autocommit()
             && self.raw.transaction_state(Some("main"))? == TransactionState::Read
             && !self.raw.is_busy()
@@ -143,7 +142,7 @@ impl Connection {
 
     /// Whether each statement of a script has to be looked at by itself.
     pub(crate) fn looks_at_statements(&self) -> bool {
-        self.session.isolation() != Isolation::Serializable || self.host.limits_version() != 0
+        self.session.isolation().moves_on() || self.host.limits_version() != 0
     }
 
     /// Carries out a statement that SQLite does not know.

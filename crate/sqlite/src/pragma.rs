@@ -65,17 +65,25 @@ pub enum Isolation {
     ReadCommitted,
     /// Accepted, and behaves as read committed, as the SQL standard allows.
     ReadUncommitted,
+    /// Accepted, and behaves as serializable, which keeps all that it promises: writers take turns, so that none ever meets a conflict.
+    Snapshot,
 }
 
 impl Isolation {
-    const ALL: [(Self, &'static str); 3] = [
+    const ALL: [(Self, &'static str); 4] = [
         (Self::Serializable, "serializable"),
         (Self::ReadCommitted, "read committed"),
         (Self::ReadUncommitted, "read uncommitted"),
+        (Self::Snapshot, "snapshot"),
     ];
 
     pub(crate) fn from_index(index: u8) -> Self {
         Self::ALL.get(usize::from(index)).map_or(Self::Serializable, |&(level, _)| level)
+    }
+
+    /// Whether each statement of a transaction that only reads sees the newest commit.
+    pub(crate) fn moves_on(self) -> bool {
+        matches!(self, Self::ReadCommitted | Self::ReadUncommitted)
     }
 
     /// As the pragma says it.
@@ -195,7 +203,8 @@ impl Pragma {
             "compression" => Self::Compression(words.setting("a codec, or codec:level", |word| Some(word.to_owned()))?),
             "verify_on_read" => Self::VerifyOnRead(words.setting("ON or OFF", parse_switch)?),
             "isolation_level" => Self::IsolationLevel(
-                words.setting("'serializable', 'read committed' or 'read uncommitted'", Isolation::parse)?,
+                words
+                    .setting("'serializable', 'snapshot', 'read committed' or 'read uncommitted'", Isolation::parse)?,
             ),
             "memory_stats" => words.alone(Self::MemoryStats)?,
             "storage_info" => words.alone(Self::StorageInfo)?,
