@@ -34,7 +34,7 @@ mod segments;
 mod settle;
 
 pub(crate) use contents::{Contents, overlay, read_contents};
-pub(crate) use logs::{follow_logs, frame_bytes_max, log_file, open_commit};
+pub(crate) use logs::{Followed, follow_logs, frame_bytes_max, log_file, open_commit};
 pub(crate) use root::{
     MANIFEST, is_unfinished, manifest_slot, newest_generation, open_self_contained, read_copied_root, unlock,
 };

@@ -8,9 +8,9 @@ use crate::device::{Device, Storage};
 use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
 use crate::format::layout::MANIFEST_SLOT_BYTES;
-use crate::format::manifest::{Slot, decode_slot};
+use crate::format::manifest::{Manifest, Slot, decode_slot};
 use crate::log::{Log, LogNumber};
-use crate::recover::{Loaded, MANIFEST, follow_logs, load};
+use crate::recover::{Followed, Loaded, MANIFEST, follow_logs, load};
 use crate::store::{Retired, Store};
 
 impl<S: Storage> Store<S> {
@@ -23,6 +23,17 @@ impl<S: Storage> Store<S> {
         }
         let before = self.view.commit;
         self.find_root()?;
+        let newer = self.newer_root()?;
+        // The other process may have made a file and not flushed its name.
+        self.names_changed = true;
+        if newer.is_some() || !self.follow() {
+            self.load_anew(newer)?;
+        }
+        Ok(self.view.commit != before)
+    }
+
+    /// The root, if another process has written one since.
+    fn newer_root(&self) -> Result<Option<Manifest>> {
         let mut newer = None;
         if let Some(device) = &self.manifest_device {
             let len = device.len()?.min(2 * MANIFEST_SLOT_BYTES as u64);
@@ -44,11 +55,11 @@ impl<S: Storage> Store<S> {
                 newer = Some(sealed.open(master).ok_or_else(unauthentic)?);
             }
         }
-        // The other process may have made a file and not flushed its name.
-        self.names_changed = true;
-        if newer.is_none() && self.follow() {
-            return Ok(self.view.commit != before);
-        }
+        Ok(newer)
+    }
+
+    /// Reads everything anew.
+    fn load_anew(&mut self, newer: Option<Manifest>) -> Result<()> {
         let manifest = newer.as_ref().unwrap_or(&self.manifest);
         let loaded = load(&self.storage, manifest, self.keys.as_ref(), &self.options)?;
         if let Some(manifest) = newer {
@@ -56,7 +67,7 @@ impl<S: Storage> Store<S> {
             self.root_confirmed = false;
         }
         self.take_over(loaded);
-        Ok(self.view.commit != before)
+        Ok(())
     }
 
     /// Takes in what was appended to the logs, without reading what is known: the root is the same. `false`, and nothing changed, if
@@ -83,7 +94,7 @@ impl<S: Storage> Store<S> {
         let (storage, manifest, options) = (&self.storage, &self.manifest, &self.options);
         let known = self.sealed.iter().chain(&self.log);
         let followed = follow_logs(storage, manifest, self.keys.as_ref(), options, known, &mut files, &mut loaded);
-        let Ok(Some(tail)) = followed else {
+        let Ok(Some(Followed { tail })) = followed else {
             self.segments = loaded.segments;
             self.requests = loaded.requests;
             for (segment, (live, kept)) in self.segments.iter_mut().zip(tallied) {
@@ -111,7 +122,10 @@ impl<S: Storage> Store<S> {
         self.job_out = false;
         self.run = alloc::sync::Weak::new();
         self.poisoned = true;
-        self.refresh()?;
+        self.find_root()?;
+        self.names_changed = true;
+        let newer = self.newer_root()?;
+        self.load_anew(newer)?;
         self.root_confirmed = false;
         self.poisoned = false;
         Ok(())

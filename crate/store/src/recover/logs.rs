@@ -123,8 +123,13 @@ pub(super) fn load_logs<S: Storage>(
     load_from(end, candidates, manifest, keys, files, loaded)
 }
 
-/// Takes in what was appended since the logs that are `known`, oldest first, were read: to the newest of them, which is returned by
-/// itself, and to those begun since, which go to `loaded.logs`. `None` if what is known is not the beginning of what is stored, or
+/// What was appended to the newest of the logs that were known, if there were any.
+pub(crate) struct Followed<D> {
+    pub tail: Option<Log<D>>,
+}
+
+/// Takes in what was appended since the logs that are `known`, oldest first, were read: to the newest of them, which is returned, and
+/// to those begun since, which go to `loaded.logs`. `None` if what is known is not the beginning of what is stored, or
 /// if more has changed.
 pub(crate) fn follow_logs<'k, S: Storage>(
     storage: &S,
@@ -134,7 +139,7 @@ pub(crate) fn follow_logs<'k, S: Storage>(
     known: impl Iterator<Item = &'k Log<S::Device>>,
     files: &mut FileSet<S::Device>,
     loaded: &mut Loaded<S::Device>,
-) -> Result<Option<Option<Log<S::Device>>>>
+) -> Result<Option<Followed<S::Device>>>
 where
     S::Device: 'k,
 {
@@ -168,7 +173,7 @@ where
         tail = Some(rest);
     }
     load_from(end, candidates, manifest, keys, files, loaded)?;
-    Ok(Some(tail))
+    Ok(Some(Followed { tail }))
 }
 
 /// Whether the last commit of a log is in its file as it is known: it covers all before it.
