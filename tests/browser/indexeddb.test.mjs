@@ -78,6 +78,21 @@ const cases = {
     gives: { fresh: 0, files: { 'seg-2': 3 * 16384 + 10 }, chunks: [['seg-2', 3]] },
   },
 
+  'one that somebody keeps open who does not answer is not removed, and that is told': {
+    run: async () => {
+      const { destroy, open } = await import('/dist/index.js')
+      const db = await open('kept open', { backend: 'indexeddb' })
+      await db.close()
+      // As WebKit may leave it of a worker that was ended at its work.
+      const kept = await new Promise((resolve) => (indexedDB.open('coffer/kept open').onsuccess = ({ target }) => resolve(target.result)))
+      const removed = () => destroy('kept open').then(() => 'done', ({ code, message }) => [code, message.includes('reload')])
+      const told = await removed()
+      kept.close()
+      return [told, await removed()]
+    },
+    gives: [['locked_elsewhere', true], 'done'],
+  },
+
   'what was to be deleted when a page went is found by the next that writes': {
     run: async () => {
       const { directory, filled, keep, records } = window.indexed

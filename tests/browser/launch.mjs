@@ -18,7 +18,7 @@ import { launchWebKit } from './webkit.mjs'
 const known = {
   chromium: { start: launchChromium, places: ['opfs', 'indexeddb'], names: true, authenticator: true, allow: grantInChromium },
   firefox: { start: launchFirefox, places: ['opfs', 'indexeddb'], names: true, allow: () => undefined },
-  webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true },
+  webkit: { start: startWebKit, places: ['indexeddb'], onlyByName: true, keepsFiles: true },
 }
 
 const wanted = process.env.COFFER_ENGINE
@@ -31,6 +31,9 @@ export const placesOf = (engine) => known[engine].places
 
 /** Whether an engine has synchronous file handles: OPFS as a place, and what is measured or read through it. */
 export const hasSyncHandles = (engine) => placesOf(engine).includes('opfs')
+
+/** Whether an engine may keep a database of IndexedDB open, until the page goes, for a worker that was ended at its work. */
+export const keepsFiles = (engine) => known[engine].keepsFiles === true
 
 /** Whether a page gets handles of files from OPFS, which sessions of WebKit's driver refuse, since they are like private windows. */
 export const hasFileHandles = hasSyncHandles

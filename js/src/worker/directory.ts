@@ -4,6 +4,7 @@
 // I2  A failed opening holds nothing.
 
 import type { SyncFile } from '../../wasm/coffer_web.js'
+import { CofferError } from '../error.js'
 
 export type { SyncFile }
 
@@ -51,4 +52,19 @@ export function isEngineFile(name: string): boolean {
 /** What a failure of the browser's is called, in any of them. */
 export function errorName(error: unknown): string {
   return error instanceof Error || error instanceof DOMException ? error.name : ''
+}
+
+/** Whether a failure of the browser's is want of room. */
+export function isFull(error: unknown): boolean {
+  return errorName(error) === 'QuotaExceededError'
+}
+
+/** What to tell of it. */
+export function noRoom(cause: unknown): CofferError {
+  return new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
+}
+
+/** What to tell of a database that somebody else has. */
+export function inUse(name: string, cause?: unknown): CofferError {
+  return new CofferError('locked_elsewhere', `${name} is in use by another tab or worker; close the database there and try again`, { cause })
 }

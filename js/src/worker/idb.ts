@@ -38,9 +38,13 @@ export function opened(name: string, create: boolean): Promise<IDBDatabase | und
   })
 }
 
-/** Removes one, and all its files. */
-export async function removed(name: string): Promise<void> {
-  await answer(indexedDB.deleteDatabase(prefix + name))
+/** How long removing one may take. */
+const removingMs = 10_000
+
+/** Removes one, and all its files. WebKit may keep what a worker had open that was ended at its work, and then waits for it, and says nothing. */
+export function removed(name: string): Promise<unknown> {
+  const stuck = new CofferError('locked_elsewhere', `${name} is in use by another tab or worker that does not answer; close or reload it`)
+  return Promise.race([answer(indexedDB.deleteDatabase(prefix + name)), new Promise((_, reject) => setTimeout(reject, removingMs, stuck))])
 }
 
 /** Reads, and leaves nothing behind (I1). */

@@ -14,9 +14,9 @@
 // I4  A commit waits for one part at the most.
 
 import { CofferError } from '../error.js'
-import { errorName, isEngineFile } from './directory.js'
+import { isEngineFile, isFull, noRoom } from './directory.js'
 import type { Directory, OpenFile } from './directory.js'
-import { answer, changing, chunksOf, namesIn, opened, reading, removed } from './idb.js'
+import { answer, changing, chunksOf, namesIn, opened, reading } from './idb.js'
 import { MemoryFile, chunkBytes } from './memory.js'
 import type { Watcher } from './memory.js'
 
@@ -334,10 +334,8 @@ export class IndexedDirectory implements Directory, Watcher {
   }
 }
 
-const isFull = (error: unknown): boolean => errorName(error) === 'QuotaExceededError'
-
 function failed(cause: unknown): CofferError {
-  if (isFull(cause)) return new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
+  if (isFull(cause)) return noRoom(cause)
   return new CofferError('io', `IndexedDB failed (${String(cause)}); open the database again`, { cause })
 }
 
@@ -395,11 +393,6 @@ async function look<T>(name: string, read: (files: IDBObjectStore, chunks: IDBOb
   } finally {
     db.close()
   }
-}
-
-/** Removes a database and all its files. */
-export function removeFromIndexed(name: string): Promise<void> {
-  return removed(name)
 }
 
 /** A stored chunk may be shorter than one in memory. */

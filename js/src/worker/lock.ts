@@ -4,7 +4,7 @@
 
 import { CofferError } from '../error.js'
 import { lockName } from '../names.js'
-import { errorName } from './directory.js'
+import { errorName, inUse } from './directory.js'
 
 /** Takes the lock of a database, waiting at most so long, and gives what frees it. */
 export async function takeLock(name: string, waitMs: number): Promise<() => void> {
@@ -18,7 +18,7 @@ export async function takeLock(name: string, waitMs: number): Promise<() => void
     })
   } catch (error) {
     if (errorName(error) !== 'AbortError') throw error
-    throw new CofferError('locked_elsewhere', `${name} is in use by another tab or worker; close the database there and try again`)
+    throw inUse(name)
   } finally {
     clearTimeout(timer)
   }

@@ -3,8 +3,7 @@
 // I1  Nothing is held after a failed opening: a handle that arrives too late is closed as it arrives.
 // I2  What another's handle is in the way of is tried again for 3 s and a little: a worker killed inside wasm keeps its own for 2 s.
 
-import { CofferError } from '../error.js'
-import { errorName, isEngineFile } from './directory.js'
+import { errorName, inUse, isEngineFile, isFull, noRoom } from './directory.js'
 import type { Directory, OpenFile } from './directory.js'
 
 /** All databases of an origin are folders of this one. */
@@ -44,8 +43,8 @@ export class OpfsDirectory implements Directory {
   }
 
   async open(name: string): Promise<OpenFile> {
-    const file = await this.#folder.getFileHandle(name, { create: true }).catch(full)
-    const handle = await patiently(name, () => file.createSyncAccessHandle()).catch(full)
+    const file = this.#folder.getFileHandle(name, { create: true })
+    const handle = await file.then((file) => patiently(name, () => file.createSyncAccessHandle())).catch(full)
     try {
       this.#measure(handle)
     } catch (error) {
@@ -160,7 +159,7 @@ async function patiently<T>(name: string, attempt: () => Promise<T>): Promise<T>
       return await attempt()
     } catch (error) {
       if (!held.includes(errorName(error))) throw error
-      if (performance.now() > until) throw new CofferError('locked_elsewhere', `${name} is in use by another tab or worker; close the database there and try again`, { cause: error })
+      if (performance.now() > until) throw inUse(name, error)
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
   }
@@ -168,8 +167,8 @@ async function patiently<T>(name: string, attempt: () => Promise<T>): Promise<T>
 
 /** Ends an attempt to make a file for which there is no room. */
 function full(cause: unknown): never {
-  if (errorName(cause) !== 'QuotaExceededError') throw cause
-  throw new CofferError('quota', 'there is no room left for this site; free some and try again', { cause })
+  if (isFull(cause)) throw noRoom(cause)
+  throw cause
 }
 
 class OpfsFile implements OpenFile {

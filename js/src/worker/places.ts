@@ -2,9 +2,10 @@
 
 import { CofferError } from '../error.js'
 import { uniqueName } from '../names.js'
-import { errorName } from './directory.js'
+import { isFull } from './directory.js'
 import type { Directory, Place } from './directory.js'
-import { IndexedDirectory, existsInIndexed, listIndexed, removeFromIndexed, rootInIndexed } from './indexeddb.js'
+import { removed } from './idb.js'
+import { IndexedDirectory, existsInIndexed, listIndexed, rootInIndexed } from './indexeddb.js'
 import { MemoryDirectory } from './memory.js'
 import { OpfsDirectory, hasOpfs, listOpfs, removeFromOpfs, rootInOpfs } from './opfs.js'
 
@@ -72,8 +73,7 @@ async function probe(): Promise<boolean> {
     }
   } catch (error) {
     // A full disk is no reason to look for a database elsewhere.
-    if (errorName(error) === 'QuotaExceededError') return true
-    return false
+    return isFull(error)
   }
 }
 
@@ -102,5 +102,5 @@ export async function listPlaces(): Promise<string[]> {
 /** Removes a database from wherever it is. */
 export async function removeFromPlaces(name: string): Promise<void> {
   if ((await seenInOpfs(name)) || (await canUseOpfs())) await removeFromOpfs(name)
-  if (typeof indexedDB !== 'undefined') await removeFromIndexed(name)
+  if (typeof indexedDB !== 'undefined') await removed(name)
 }

@@ -3,12 +3,12 @@
 import { deviceSuite, initSync, onPanic } from '/js/suite/coffer_web.js'
 import { IndexedDirectory } from '/js/stage/worker/indexeddb.js'
 import { OpfsDirectory } from '/js/stage/worker/opfs.js'
-import { removeFromIndexed } from '/js/stage/worker/indexeddb.js'
+import { removed } from '/js/stage/worker/idb.js'
 import { removeFromOpfs } from '/js/stage/worker/opfs.js'
 
 const places = {
   opfs: { find: (name) => OpfsDirectory.find(name, true), remove: removeFromOpfs },
-  indexeddb: { find: (name) => IndexedDirectory.find(name, true), remove: removeFromIndexed },
+  indexeddb: { find: (name) => IndexedDirectory.find(name, true), remove: removed },
 }
 
 async function run({ place, filesMax, offsetMax }) {
