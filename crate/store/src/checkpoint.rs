@@ -19,6 +19,7 @@ use crate::format::seal::SEAL_EVERY_VERSION;
 use crate::format::segment::{SegmentHeader, SegmentSalt};
 use crate::ids::{CommitId, Epoch, PageCount, PageNo, RequestId};
 use crate::job::{Done, Job, Source, Task, Workers};
+use crate::learn::{Learning, is_worth_a_dictionary};
 use crate::location::{FileSlot, Location};
 use crate::log::{Log, LogNumber};
 use crate::recover::{open_entry, read_contents};
@@ -113,7 +114,7 @@ impl<S: Storage> Store<S> {
     /// A small segment is not worth a dictionary in it.
     pub(crate) fn drop_small_dictionary(&mut self, job: &mut Job) {
         let raw_bytes = job.records.len() as u64 * u64::from(self.manifest.page_size.get());
-        if raw_bytes < 8 * job.dictionary_stored.len() as u64 && !job.records.is_empty() {
+        if !is_worth_a_dictionary(raw_bytes, job.dictionary_stored.len() as u64) && !job.records.is_empty() {
             job.dictionary = None;
             job.dictionary_stored = Vec::new();
             job.header.dictionary_bytes = 0;
@@ -125,7 +126,11 @@ impl<S: Storage> Store<S> {
     /// After a failed write of the root nobody knows whether it names the file, so it stays; the next opening knows.
     pub fn abandon_job(&mut self, target: &str) -> Result<()> {
         self.job_out = false;
-        if !self.poisoned {
+        if self.learning == Learning::Out {
+            // It would fail again, and nobody asked for it.
+            self.learning = Learning::Over;
+        }
+        if !self.poisoned && !target.is_empty() {
             self.storage.remove(target)?;
         }
         Ok(())
@@ -167,12 +172,16 @@ impl<S: Storage> Store<S> {
             commits: Vec::new(),
             seal_flags: if self.manifest.archive { SEAL_EVERY_VERSION } else { 0 },
             manifest: None,
+            copies: 0,
         }
     }
 
     /// Takes the result of a job into the database: opens the segment, swaps the manifest, retires what it replaces.
     pub fn install(&mut self, done: &Done) -> Result<Installed> {
         self.check_writable()?;
+        if let Some(learnt) = &done.learnt {
+            return self.install_learnt(done, learnt);
+        }
         self.job_out = false;
         let entry = done.entry;
         let manifest = crate::format::manifest::Manifest { segments: alloc::vec![entry], ..self.manifest.clone() };
@@ -215,6 +224,9 @@ impl<S: Storage> Store<S> {
             self.counters.merges += 1;
         }
         self.repoint(slot, &entries, &old_slots);
+        if self.learning == Learning::Out {
+            self.learning = Learning::Ready;
+        }
         for segment in old {
             if let Some(file) = self.view.files.get(segment.slot) {
                 self.retired.push(Retired::Segment(Arc::clone(file)));
@@ -348,7 +360,12 @@ impl<S: Storage> Store<S> {
         if let Some(task) = self.running.take() {
             let target = task.target();
             drop(task);
+            // It did not fail.
+            let learning = self.learning;
             self.abandon_job(&target)?;
+            if learning == Learning::Out {
+                self.learning = Learning::Ready;
+            }
         }
         if self.job_out { Err(Limit::JobOut.into()) } else { Ok(()) }
     }
@@ -399,6 +416,9 @@ impl<S: Storage> Store<S> {
             inputs.push(SourceDevice(file.ok_or_else(|| Error::corrupt(&source.name, 0, What::SegmentMissing))?));
         }
         let target = job.target();
+        if job.learns() {
+            return Ok(Task::start(job, inputs, None, threads));
+        }
         let output = match self.storage.open(&target, OpenMode::Create) {
             Err(error) if error.kind == DeviceErrorKind::Exists => {
                 // Left by a job that a crash interrupted, unless somebody else has written since: then it may be theirs.
@@ -533,7 +553,7 @@ impl Keep {
     }
 }
 
-fn uses_dictionary(choice: crate::codec::CodecChoice) -> bool {
+pub(crate) fn uses_dictionary(choice: crate::codec::CodecChoice) -> bool {
     choice.codec() == crate::codec::Codec::Zstd
 }
 

@@ -30,6 +30,8 @@ pub enum Compaction {
     All,
     /// One that has an outlived key, codec or dictionary; nothing if none has.
     Stale,
+    /// One that lacks the dictionary that the database has, where little enough lacks it; nothing if none does.
+    Learnt,
 }
 
 /// What a share of maintenance did.
@@ -56,6 +58,7 @@ impl<S: Storage> Store<S> {
             }
             Compaction::All => (self.segments.len() > 1 || self.dead_bytes() > 0).then_some(0..self.segments.len()),
             Compaction::Stale => self.stale(),
+            Compaction::Learnt => self.lacking(),
         };
         let Some(chosen) = chosen.filter(|chosen| !chosen.is_empty()) else { return Ok(None) };
         // I5: what replaces the versions that are left out must be durable.

@@ -8,6 +8,7 @@
 //! J2  A step does a bounded amount of work: it decodes, compresses and writes about as many bytes as it was given.
 //! J3  A batch changes nothing before all that it reads has been read, so a step whose source was not ready can be repeated.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -25,6 +26,7 @@ use crate::format::commits::{CommitInfo, decode_commits, encode_commits};
 use crate::format::manifest::SegmentEntry;
 use crate::format::segment::SegmentHeader;
 use crate::ids::{Chain, CommitId, DatabaseId, LogGeneration, PageCount, PageNo, SegmentId};
+use crate::learn::{Lesson, is_a_sample};
 use crate::location::{FileSlot, Location};
 use crate::segment::{SegmentPlan, SegmentWriter};
 use crate::sync::{Shared, Work};
@@ -48,6 +50,8 @@ pub struct Job {
     pub(crate) commits: Vec<CommitInfo>,
     pub(crate) seal_flags: u32,
     pub(crate) manifest: Option<Vec<u8>>,
+    /// It learns a dictionary of which there will be so many copies, and makes no segment; 0 for one that makes a segment.
+    pub(crate) copies: u32,
 }
 
 /// A file that a job reads from.
@@ -85,9 +89,14 @@ impl fmt::Debug for Source {
 }
 
 impl Job {
-    /// The name of the file to be made.
+    /// The name of the file to be made; empty if none is, since it [learns](Self::learns).
     pub fn target(&self) -> String {
-        crate::segment::segment_name(self.header.id)
+        if self.learns() { String::new() } else { crate::segment::segment_name(self.header.id) }
+    }
+
+    /// Whether it learns a dictionary. It makes no file then: what it learnt is in its [`Done`].
+    pub const fn learns(&self) -> bool {
+        self.copies > 0
     }
 
     /// The files to read from, in the order in which a [`Task`] wants their devices.
@@ -126,12 +135,19 @@ pub struct Done {
     pub(crate) segments: Vec<SegmentId>,
     /// The log that it replaces.
     pub(crate) log: Option<LogGeneration>,
+    /// Of a job that learns: the dictionary, or nothing where none would be worth it.
+    pub(crate) learnt: Option<Vec<u8>>,
 }
 
 impl Done {
-    /// The name of the file that was made.
+    /// The name of the file that was made; empty if none was.
     pub fn target(&self) -> String {
-        crate::segment::segment_name(self.entry.id)
+        if self.learnt.is_some() { String::new() } else { crate::segment::segment_name(self.entry.id) }
+    }
+
+    /// The dictionary that was learnt; empty if none would be worth it. `None` if that was not the job.
+    pub fn learnt(&self) -> Option<&[u8]> {
+        self.learnt.as_deref()
     }
 
     /// The length of the file that was made.
@@ -170,7 +186,10 @@ impl Workers for Inline {
 pub struct Task<I, O> {
     inputs: Vec<I>,
     faces: Vec<Face>,
-    output: O,
+    /// `None` for a job that makes no file.
+    output: Option<O>,
+    /// The pages of one that learns.
+    lesson: Option<Box<Lesson>>,
     writer: SegmentWriter,
     records: Vec<(PageNo, Location)>,
     next: usize,
@@ -188,7 +207,8 @@ pub struct Task<I, O> {
 /// One worker's share of a batch, and its working memory.
 struct JobScratch {
     decoder: Decoder,
-    encoder: Encoder,
+    /// `None` where pages are wanted as they are.
+    encoder: Option<Encoder>,
     body: Vec<u8>,
     page: Vec<u8>,
     out: Vec<u8>,
@@ -216,8 +236,13 @@ const READ_BYTES: u64 = 1 << 20;
 const SHARE_PAGES_MAX: usize = 64;
 
 impl<I: Device, O: Device> Task<I, O> {
-    /// Starts a job on these devices: one for each of the job's sources in their order, and an empty one to write to.
-    pub fn new(mut job: Job, inputs: Vec<I>, output: O, workers: usize) -> Self {
+    /// Starts a job on these devices: one for each of the job's sources in their order, and an empty one to write to, which one
+    /// that learns does not touch.
+    pub fn new(job: Job, inputs: Vec<I>, output: O, workers: usize) -> Self {
+        Self::start(job, inputs, Some(output), workers)
+    }
+
+    pub(crate) fn start(mut job: Job, inputs: Vec<I>, output: Option<O>, workers: usize) -> Self {
         let database = job.database;
         let (segments, log) = replaced(&job.sources);
         let faces = core::mem::take(&mut job.sources)
@@ -233,13 +258,16 @@ impl<I: Device, O: Device> Task<I, O> {
             .collect();
         let (cold, dictionary) = (job.cold, job.dictionary.take());
         let page_bytes = job.header.page_size.bytes();
+        let lesson = Lesson::of(&job).map(Box::new);
+        let learns = lesson.is_some();
         let (writer, records) = job.into_writer();
-        let scratches =
-            (0..workers.max(1)).map(|_| Shared::new(JobScratch::new(cold, dictionary.as_ref(), page_bytes))).collect();
+        let encoder = || (!learns).then(|| Encoder::new(cold, dictionary.as_ref()));
+        let scratches = (0..workers.max(1)).map(|_| Shared::new(JobScratch::new(encoder(), page_bytes))).collect();
         Self {
             inputs,
             faces,
             output,
+            lesson,
             writer,
             records,
             next: 0,
@@ -254,8 +282,11 @@ impl<I: Device, O: Device> Task<I, O> {
         }
     }
 
-    /// The name of the file that it makes.
+    /// The name of the file that it makes; empty if it makes none.
     pub fn target(&self) -> String {
+        if self.lesson.is_some() {
+            return String::new();
+        }
         crate::segment::segment_name(self.writer.plan().header.id)
     }
 
@@ -299,20 +330,24 @@ impl<I: Device, O: Device> Task<I, O> {
         let mut spent = 0;
         while self.next < self.records.len().min(self.limit) && spent < budget_bytes.max(1) {
             spent += self.batch(budget_bytes - spent, entropy, workers)?;
-            if self.writer.is_due() {
-                self.writer.write(&self.output)?;
+            if let Some(output) = self.output.as_ref().filter(|_| self.writer.is_due()) {
+                self.writer.write(output)?;
             }
         }
         Ok(self.next >= self.records.len())
     }
 
-    /// Closes the segment: index, seal, flush. Called once [`step`](Self::step) has said `true`.
+    /// Closes the segment: index, seal, flush; or learns, which takes a second. Called once [`step`](Self::step) has said `true`.
     pub fn finish(self, entropy: &mut dyn Entropy) -> Result<Done> {
         let plan = self.writer.plan();
         let (id, epoch, base, last) = (plan.header.id, plan.header.epoch, plan.base, plan.last);
-        let (file_bytes, records) = self.writer.finish(&self.output, entropy)?;
+        let learnt = self.lesson.as_ref().map(|lesson| lesson.learn());
+        let (file_bytes, records) = match &self.output {
+            Some(output) if learnt.is_none() => self.writer.finish(output, entropy)?,
+            _ => (0, 0),
+        };
         let entry = SegmentEntry { id, file_bytes, records, base, last, epoch };
-        Ok(Done { entry, segments: self.segments, log: self.log })
+        Ok(Done { entry, segments: self.segments, log: self.log, learnt })
     }
 
     /// Reads, recompresses and appends one batch; gives the raw bytes in it.
@@ -339,7 +374,7 @@ impl<I: Device, O: Device> Task<I, O> {
         });
         let mut next = records.iter();
         for scratch in &self.scratches {
-            let writer = &mut self.writer;
+            let (writer, lesson) = (&mut self.writer, &mut self.lesson);
             let page_bytes = self.page_bytes;
             scratch.with(|scratch| {
                 if let Some(failure) = scratch.failure.take() {
@@ -351,7 +386,10 @@ impl<I: Device, O: Device> Task<I, O> {
                     let payload = scratch.out.get(start..end).unwrap_or_default();
                     let raw_bytes = u32::try_from(page_bytes).unwrap_or(u32::MAX);
                     let compressed = Compressed { codec, dictionary, raw_bytes, payload };
-                    writer.page(page, location.commit(), &compressed, entropy);
+                    match lesson {
+                        Some(lesson) => lesson.page(payload),
+                        None => writer.page(page, location.commit(), &compressed, entropy),
+                    }
                     start = end;
                 }
                 Ok(())
@@ -375,10 +413,10 @@ impl<I, O> fmt::Debug for Task<I, O> {
 }
 
 impl JobScratch {
-    fn new(cold: CodecChoice, dictionary: Option<&Dictionary>, page_bytes: usize) -> Self {
+    fn new(encoder: Option<Encoder>, page_bytes: usize) -> Self {
         Self {
             decoder: Decoder::default(),
-            encoder: Encoder::new(cold, dictionary),
+            encoder,
             body: Vec::new(),
             page: vec![0; page_bytes],
             out: Vec::new(),
@@ -403,8 +441,14 @@ impl JobScratch {
         self.body.extend_from_slice(stored.get(..location.body_bytes() as usize).unwrap_or_default());
         match face.open_page(&mut self.body, page, location, true, &mut self.decoder, &mut self.page) {
             Ok(_) => {
-                let encoded = self.encoder.encode(&self.page, &mut self.out);
-                self.pages.push((self.out.len(), encoded.codec, encoded.dictionary));
+                let (codec, dictionary) = if let Some(encoder) = &mut self.encoder {
+                    let encoded = encoder.encode(&self.page, &mut self.out);
+                    (encoded.codec, encoded.dictionary)
+                } else {
+                    self.out.extend_from_slice(&self.page);
+                    (Codec::None, false)
+                };
+                self.pages.push((self.out.len(), codec, dictionary));
             }
             Err(failure) => self.failure = Some(failure),
         }
@@ -521,6 +565,7 @@ impl Job {
         put_bytes(&mut out, &encode_commits(&self.commits));
         out.put_u32(self.seal_flags);
         put_bytes(&mut out, self.manifest.as_deref().unwrap_or_default());
+        out.put_u32(self.copies);
         zeroize::Zeroizing::new(out)
     }
 
@@ -577,6 +622,7 @@ impl Job {
             commits: decode_commits(take_bytes(reader)?)?,
             seal_flags: reader.u32()?,
             manifest: Some(take_bytes(reader)?.to_vec()).filter(|manifest| !manifest.is_empty()),
+            copies: reader.u32()?,
         };
         (reader.is_empty() && job.is_sound()).then_some(job)
     }
@@ -597,6 +643,7 @@ impl Job {
             && self.header.cipher == self.subkey.as_ref().map_or(Cipher::None, Subkey::cipher)
             && self.records.is_sorted_by(|record, next| version(record) < version(next))
             && self.records.iter().all(|record| is_inside(record.1))
+            && (!self.learns() || is_a_sample(self.records.len(), self.header.page_size.bytes()))
     }
 }
 
@@ -610,6 +657,8 @@ impl Done {
         }
         out.put_u32(entry.epoch.0);
         out.put_u64(self.log.map_or(0, |log| log.0));
+        out.put_u8(self.learnt.is_some().into());
+        put_bytes(&mut out, self.learnt.as_deref().unwrap_or_default());
         for segment in &self.segments {
             out.put_u64(segment.0);
         }
@@ -628,11 +677,13 @@ impl Done {
                 epoch: crate::ids::Epoch(reader.u32()?),
             };
             let log = Some(LogGeneration(reader.u64()?)).filter(|log| log.0 != 0);
+            let has_learnt = reader.u8()? == 1;
+            let learnt = Some(take_bytes(reader)?.to_vec()).filter(|_| has_learnt);
             let mut segments = Vec::new();
             while !reader.is_empty() {
                 segments.push(SegmentId(reader.u64()?));
             }
-            Some(Self { entry, segments, log })
+            Some(Self { entry, segments, log, learnt })
         };
         take(&mut Reader::new(bytes)).ok_or_else(|| Error::corrupt("result", 0, What::Message))
     }

@@ -40,6 +40,7 @@ mod increment;
 mod inspect;
 mod job;
 mod keys;
+mod learn;
 mod location;
 mod log;
 mod options;
@@ -78,6 +79,7 @@ pub use keys::{
     DataKey, KEY_BYTES, KeySlot, Keyring, MAC_BYTES, MasterKey, SlotKey, SlotKind, Wrapped, manifest_mac,
     verify_manifest_mac,
 };
+pub use learn::Spare;
 pub use options::{Commit, NewKey, Options, Synchronous};
 pub use recover::{Peek, Recovered, peek};
 pub use scratch::Scratch;

@@ -42,6 +42,9 @@ pub struct Options {
     pub dead_percent_max: u32,
     /// Bytes of staged pages after which a transaction should spill. Default 16 MiB.
     pub spill_bytes: u64,
+    /// Learn a dictionary, and store anew what lacks it, where a shell has time to spare
+    /// ([`Store::spare_job`](crate::Store::spare_job)). Default false.
+    pub learns: bool,
     /// The name of a self-contained segment that is the database, if there is no manifest. Default none.
     pub base: Option<String>,
 }
@@ -63,6 +66,7 @@ impl Default for Options {
             segments_max: 10,
             dead_percent_max: 100,
             spill_bytes: 16 << 20,
+            learns: false,
             base: None,
         }
     }

@@ -18,6 +18,7 @@ use crate::file::FileSet;
 use crate::format::manifest::Manifest;
 use crate::ids::{Chain, CommitId, LogGeneration, SegmentId};
 use crate::keys::{Keyring, SlotKey};
+use crate::learn::Learning;
 use crate::log::{Log, Requests};
 use crate::options::Options;
 use crate::snapshot::Snapshot;
@@ -128,6 +129,7 @@ impl<S: Storage> Store<S> {
             root_confirmed: false,
             rewrite_before: SegmentId(0),
             decrypting: false,
+            learning: Learning::Ready,
             running: None,
             counters: crate::store::Counters::default(),
             counters_unsaved: crate::store::Counters::default(),

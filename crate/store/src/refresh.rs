@@ -9,6 +9,7 @@ use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
 use crate::format::layout::MANIFEST_SLOT_BYTES;
 use crate::format::manifest::{Manifest, Slot, decode_slot};
+use crate::learn::Learning;
 use crate::log::{Log, LogNumber};
 use crate::recover::{Followed, Loaded, MANIFEST, follow_logs, load};
 use crate::store::{Retired, Store};
@@ -120,6 +121,9 @@ impl<S: Storage> Store<S> {
     pub fn reload(&mut self) -> Result<()> {
         self.running = None;
         self.job_out = false;
+        if self.learning == Learning::Out {
+            self.learning = Learning::Ready;
+        }
         self.run = alloc::sync::Weak::new();
         self.poisoned = true;
         self.find_root()?;

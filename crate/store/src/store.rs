@@ -32,6 +32,7 @@ use crate::format::manifest::{Manifest, SegmentEntry};
 use crate::ids::{Chain, CommitId, DatabaseId, LogGeneration, PageCount, PageSize, RequestId, SegmentId};
 use crate::job::Task;
 use crate::keys::Keyring;
+use crate::learn::Learning;
 use crate::location::{FileSlot, Location};
 use crate::log::{Log, LogNumber, Requests};
 use crate::options::Options;
@@ -84,6 +85,8 @@ pub struct Store<S: Storage> {
     pub(crate) rewrite_before: SegmentId,
     /// New segments are not encrypted any more: a decryption is under way.
     pub(crate) decrypting: bool,
+    /// Whether what nobody asked for is done.
+    pub(crate) learning: Learning,
     /// The job that `maintain` is at.
     pub(crate) running: Option<Task<SourceDevice<S::Device>, S::Device>>,
     pub(crate) counters: Counters,

@@ -9,6 +9,7 @@ mod fuzzed;
 mod increment;
 mod inspect;
 mod latch;
+mod learn;
 mod opening;
 mod racing;
 mod recovery;
