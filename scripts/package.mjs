@@ -82,8 +82,8 @@ function unregistered(glue) {
  */
 const inside = new RegExp(`^(?:__(?:wbg_ptr|destroy_into_raw|wrap|unwrap)|${[
   'abandonJob', 'admit', 'aside', 'attempts', 'autocommit', 'away', 'backupChore', 'become', 'borrow', 'caller', 'checkpointChore', 'compactChore', 'connectReader', 'cursors', 'cutFrom', 'deadline',
-  'decryptChore', 'directory', 'dirty', 'discard', 'dismiss', 'embedDictionary', 'encryptChore', 'engine', 'exportChore', 'findRequest', 'foldAfter', 'foretell', 'giveBack', 'importChore',
-  'installJob', 'intoBytes', 'isAtWork', 'keepCommit', 'lacks', 'lastCommit', 'lend', 'maintain', 'nextFiles', 'onUpkeep', 'openAll', 'openThese', 'openWanted', 'pagesToLearnFrom',
+  'decryptChore', 'directory', 'dirty', 'discard', 'dismiss', 'encryptChore', 'engine', 'exportChore', 'findRequest', 'foretell', 'giveBack', 'importChore',
+  'installJob', 'intoBytes', 'isAtWork', 'keepCommit', 'lacks', 'lastCommit', 'lend', 'maintain', 'nextFiles', 'onUpkeep', 'openAll', 'openThese', 'openWanted',
   'prepareNext', 'putBack', 'refresh', 'releaseCommit', 'remote', 'removed', 'resized', 'restoreChore', 'rotateChore', 'runMany', 'setRequest', 'setsAt', 'settled', 'supply', 'takeBack',
   'takeJob', 'tell', 'transactions', 'turned', 'unseen', 'usable', 'verifyChore', 'watches', 'wentBack', 'writes',
 ].join('|')})$`)

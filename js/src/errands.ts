@@ -1,6 +1,6 @@
 // What the database worker and the checkpoint worker say to each other, over a port that the page gave to both.
 //
-// I1  One errand at a time: after `job` or `learn` the next comes when the answer has (`done`, `failed`, `stopped`, `learnt`).
+// I1  One errand at a time: after `job` the next comes when the answer has (`done`, `failed`, `stopped`).
 // I2  Nothing is said to the helper before it has said `here`: Firefox loses some messages to an end that is still on its way.
 // I3  The bytes of a job hold keys. They are transferred, so that the sender keeps none, and the receiver wipes them.
 
@@ -26,10 +26,9 @@ export interface Lives {
 
 export type ToHelper =
   | { readonly kind: 'begin'; readonly module: WebAssembly.Module; readonly lives: Lives }
-  /** `folder`: the database whose folder of OPFS the new file goes to; undefined if its bytes are to come back. */
+  /** `folder`: the database whose folder of OPFS the new file goes to; undefined if its bytes are to come back, or there is none to be made. */
   | { readonly kind: 'job'; readonly job: Uint8Array; readonly target: string; readonly folder: string | undefined }
   | { readonly kind: 'fetched'; readonly fetch: number; readonly bytes: Uint8Array }
-  | { readonly kind: 'learn'; readonly pages: Uint8Array; readonly pageBytes: number; readonly bytesMax: number }
   | { readonly kind: 'stop' }
   | { readonly kind: 'end' }
 
@@ -42,6 +41,5 @@ export type FromHelper =
   | { readonly kind: 'write'; readonly bytes: Uint8Array; readonly at: number }
   /** `heapBytes`: what the helper's wasm has grown to. */
   | { readonly kind: 'done'; readonly done: Uint8Array; readonly heapBytes: number }
-  | { readonly kind: 'learnt'; readonly dictionary: Uint8Array | undefined }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'stopped' }

@@ -4,12 +4,11 @@ import type { Opening } from './protocol.js'
 import type { Compression } from './types.js'
 
 /** How to compress. */
-export function compressionOf(compression: Compression | undefined): Pick<Opening, 'codec' | 'dictionary' | 'learns'> {
+export function compressionOf(compression: Compression | undefined): Pick<Opening, 'codec' | 'dictionary'> {
   if (compression === undefined) return {}
   const { codec, level, dictionary } = compression
   return {
     codec: level === undefined ? codec : `${codec}:${level}`,
-    ...(dictionary instanceof Uint8Array && { dictionary }),
-    ...(dictionary === 'auto' && { learns: true }),
+    ...(dictionary !== undefined && { dictionary }),
   }
 }

@@ -21,7 +21,7 @@ export interface Failure {
 }
 
 /** How to open a database: what of the options concerns the worker. */
-export type Opening = { readonly name: string; readonly key?: PlainKey; readonly dictionary?: Uint8Array; readonly learns?: boolean } & Omit<OpenOptions, 'compression' | 'key' | 'signal' | 'wasm' | 'worker'>
+export type Opening = { readonly name: string; readonly key?: PlainKey; readonly dictionary?: 'auto' | 'none' | Uint8Array } & Omit<OpenOptions, 'compression' | 'key' | 'signal' | 'wasm' | 'worker'>
 
 /** The same way to open it, with another key or none. */
 export function rekeyed<T extends { readonly key?: PlainKey }>(opening: T, key: PlainKey | undefined): T {

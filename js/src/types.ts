@@ -56,10 +56,11 @@ export interface Compression {
   /** Of the codecs that have levels. */
   readonly level?: number
   /**
-   * A zstd dictionary for a new database; `auto` learns one from what is in it, once there is enough, and compresses anew what is there by then
-   * (up to 64 MB). Default: none.
+   * A zstd dictionary for a new database, or where one comes from. `auto` (default): a database of 4 MB or more that is written to and has none
+   * learns one in the background, if that saves more than it takes, and what was stored before (up to 64 MB) is stored anew with it.
+   * `none`: nothing of that happens while this opening has the files. Of several tabs the one that leads decides. What there is, is used.
    */
-  readonly dictionary?: 'auto' | Uint8Array
+  readonly dictionary?: 'auto' | 'none' | Uint8Array
 }
 
 /** How to open a database. */

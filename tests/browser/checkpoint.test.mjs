@@ -266,22 +266,22 @@ for (const engine of engines) {
         const seen = await page.evaluate(async (backend) => {
           const { heard, info, key, mortals, open, pause } = window.coffer
           heard.length = 0
-          const rows = `with recursive n(i) as (select 1 union all select i + 1 from n where i < 30000)
+          const rows = `with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
             insert into t(body) select '{"order":' || i || ',"customer":{"name":"customer ' || (i * 7919 % 1000) || '","city":"' || hex(i * 104729 % 977) || '"},"state":"delivered","total":' || (i * 31 % 10007) || '}' from n`
           const sizes = []
-          for (const dictionary of [undefined, 'auto']) {
+          for (const dictionary of ['none', 'auto']) {
             const name = `learnt-${backend}-${dictionary}`
-            const options = { backend, key, pageSize: 1024, worker: mortals().worker, ...(dictionary && { compression: { codec: 'zstd', dictionary } }) }
+            const options = { backend, key, pageSize: 1024, worker: mortals().worker, compression: { codec: 'zstd', dictionary } }
             const db = await open(name, options)
             await db.exec('create table t(id integer primary key, body text); pragma wal_autocheckpoint = 300')
             await db.exec(rows)
             let figures
             for (let wait = 0; wait < 400; wait += 1) {
               figures = await info(db)
-              if (figures.wal_frames < 300 && (dictionary === undefined || (figures.dictionary_bytes > 0 && figures.stored_bytes < sizes[0].stored * 0.9))) break
+              if (figures.wal_frames < 300 && (dictionary === 'none' || (figures.dictionary_bytes > 0 && figures.stored_bytes < sizes[0].stored * 0.9))) break
               await pause(50)
             }
-            if (dictionary === undefined) {
+            if (dictionary === 'none') {
               await db.compact()
               figures = await info(db)
             }
@@ -293,7 +293,7 @@ for (const engine of engines) {
             await again.close()
             sizes.push({ stored: figures.stored_bytes, kept, same: JSON.stringify(before) === JSON.stringify(after) })
           }
-          return { sizes, learnt: heard.filter(({ at }) => at === 'learnt').length }
+          return { sizes, learnt: heard.filter(({ at }) => at === 'learning').length }
         }, backend)
         const [plain, learnt] = seen.sizes
         t.diagnostic(`${engine} ${backend}: ${plain.stored} bytes without a dictionary, ${learnt.stored} with one of ${learnt.kept} bytes`)

@@ -64,6 +64,21 @@ test('a database in memory opens in Node, and does what it does in a browser', a
   await plain.close()
 })
 
+test('where there is no second worker no dictionary is learnt, and nobody hears of it', async () => {
+  const db = await open('large', { backend: 'memory' })
+  const errors = []
+  db.on('error', (error) => errors.push(String(error)))
+  await db.exec("create table t(body text); with recursive n(i) as (select 1 union all select i + 1 from n where i < 50000) insert into t select '{\"order\":' || i || ',\"state\":\"delivered to the customer and paid for at once, with thanks\"}' from n")
+  const { logical_bytes: bytes } = await db.storageInfo()
+  assert.ok(bytes > 4 << 20, `${bytes} bytes are too few to learn from`)
+  // Longer than it takes to be sure that an app's first seconds are over.
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  await db.run("insert into t values ('one more')")
+  const { dictionary_bytes: learnt } = await db.storageInfo()
+  await db.close()
+  assert.deepEqual({ learnt, errors }, { learnt: 0, errors: [] })
+})
+
 test('a process whose databases are closed ends by itself', () => {
   const script = "const { open } = await import('coffer-db'); const db = await open('x', { backend: 'memory' }); await db.exec('create table t(x)'); await db.close()"
   const ran = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: fileURLToPath(new URL('../..', import.meta.url)), timeout: 60_000 })

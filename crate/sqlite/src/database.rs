@@ -69,7 +69,7 @@ pub struct OpenOptions {
     pub hot: CodecChoice,
     /// A new database's codec for segments. Default: zstd at level 3.
     pub cold: CodecChoice,
-    /// A new database's dictionary. Default: none.
+    /// A new database's dictionary. Default: none, and natively none is learnt by itself.
     pub dictionary: Option<Vec<u8>>,
     /// Check checksums of unencrypted data at each read. Default: true.
     pub verify_on_read: bool,

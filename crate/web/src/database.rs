@@ -32,7 +32,9 @@ pub fn about() -> JsValue {
 
 impl WebDatabase {
     fn open_on(name: &str, files: &Files, options: &JsValue, secret: Option<Secret>) -> Result<WebDatabase, Error> {
-        let options = Wanted::read(options)?.into_options(secret)?;
+        let wanted = Wanted::read(options)?;
+        let learns = wanted.learns;
+        let options = wanted.into_options(secret)?;
         let read_only = options.read_only;
         let database = Database::on_storage(name, files.clone(), Box::new(PiecedEntropy::new(SystemEntropy)), options)?;
         // Whatever is wrong with the files shows in a first connection, and the name must be free for the next attempt (I1).
@@ -42,7 +44,10 @@ impl WebDatabase {
         }
         // With logs, spares and what is made ready for the next, 16 files are open at most: some browsers have few handles in all.
         database.with_store(|store| {
-            store.set_options(|options| options.segments_max = SEGMENTS_MAX);
+            store.set_options(|options| {
+                options.segments_max = SEGMENTS_MAX;
+                options.learns = learns;
+            });
             Ok(())
         })?;
         if !read_only {

@@ -4,14 +4,14 @@
 //! I1  A job that was given out comes back by `install_job` or `abandon_job`; until then nothing else is folded or merged.
 //! I2  A job's bytes hold keys. They are copied into one buffer of JavaScript's, to be transferred and never kept, and wiped here.
 
-use coffer_sqlite::coffer_store::{Codec, Compaction, Done, Job, PageNo, Scratch, Store};
+use coffer_sqlite::coffer_store::{Compaction, Done, Job, Spare, Store};
 use coffer_sqlite::{Error, ErrorCode};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::database::WebDatabase;
-use crate::failure::{thrown, told};
+use crate::failure::told;
 
 /// A job to be run elsewhere.
 #[wasm_bindgen(js_name = Job)]
@@ -23,7 +23,7 @@ pub struct WebJob {
 
 #[wasm_bindgen(js_class = Job)]
 impl WebJob {
-    /// The file that it makes.
+    /// The file that it makes; empty if it makes none.
     #[wasm_bindgen(getter)]
     pub fn target(&self) -> String {
         self.target.clone()
@@ -54,6 +54,8 @@ enum Kind {
     Stale,
     /// Merging everything.
     All,
+    /// What nobody asked for: learning a dictionary, and storing anew what lacks it. After what is due.
+    Spare,
 }
 
 impl Kind {
@@ -64,6 +66,7 @@ impl Kind {
             "sealed" => Self::Sealed,
             "stale" => Self::Stale,
             "all" => Self::All,
+            "spare" => Self::Spare,
             other => return Err(Error::new(ErrorCode::Unsupported, format!("there is no job {other}"))),
         })
     }
@@ -84,10 +87,11 @@ impl WebDatabase {
         }))
     }
 
-    /// Gives out a job of a kind (`due`, `fold`, `sealed`, `stale`, `all`) if there is one. One that reads and writes fewer pages than
-    /// `pages_min` is begun here instead, for `maintain` to go on with.
+    /// Gives out a job of a kind (`due`, `fold`, `sealed`, `stale`, `all`, `spare`) if there is one. One that reads and writes fewer
+    /// pages than `pages_min` is begun here instead, for `maintain` to go on with; all of them if there is no other worker, which
+    /// `u32::MAX` says. A spare job needs one, and as many bytes of room as the database has; `NaN` if nobody knows how many there are.
     #[wasm_bindgen(js_name = takeJob)]
-    pub fn take_job(&self, kind: &str, pages_min: u32) -> Result<Option<WebJob>, JsValue> {
+    pub fn take_job(&self, kind: &str, pages_min: u32, room: f64) -> Result<Option<WebJob>, JsValue> {
         let kind = told(Kind::parse(kind))?;
         let compaction = self.database.settings().compaction;
         told(self.database.with_store(|store| {
@@ -103,9 +107,20 @@ impl WebDatabase {
                 Kind::Sealed => store.fold_job()?,
                 Kind::Stale => store.compact_job(Compaction::Stale)?,
                 Kind::All => store.compact_job(Compaction::All)?,
+                Kind::Spare => {
+                    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 bytes")]
+                    let is_short = room < store.stats().stored_bytes as f64;
+                    if pages_min == u32::MAX || is_short {
+                        store.forgo_spare();
+                    }
+                    match store.due_job(compaction)? {
+                        None if compaction => store.spare_job()?,
+                        job => job,
+                    }
+                }
             };
             let Some(job) = job else { return Ok(None) };
-            if job.records() < u64::from(pages_min) {
+            if job.records() < u64::from(pages_min) && !job.learns() {
                 store.begin_job(job)?;
                 return Ok(None);
             }
@@ -122,10 +137,7 @@ impl WebDatabase {
     /// Takes what a job made into the database: the file is there, and open (I1).
     #[wasm_bindgen(js_name = installJob)]
     pub fn install_job(&self, done: &[u8]) -> Result<(), JsValue> {
-        told(self.database.with_store(|store| {
-            store.install(&Done::from_bytes(done)?)?;
-            Ok(())
-        }))?;
+        told(self.database.with_store(|store| store.install(&Done::from_bytes(done)?).map(drop)))?;
         // The head of before is let go of in between, and with it the files that only it read.
         told(self.database.with_store(Store::tidy))
     }
@@ -141,60 +153,33 @@ impl WebDatabase {
         told(self.database.with_store(|store| Ok(store.folded().0)))
     }
 
-    /// After how many milliseconds what is in the logs is to be folded, however little it is; 0 for never, or if there is nothing.
-    #[wasm_bindgen(js_name = foldAfter)]
-    pub fn fold_after(&self) -> Result<f64, JsValue> {
+    /// After how many milliseconds a job of a kind (`fold`, `spare`) is to be taken though nothing is due: what is in the logs is folded,
+    /// however little it is. 0 for never, or if there is none.
+    pub fn waits(&self, kind: &str) -> Result<f64, JsValue> {
+        let settings = self.database.settings();
+        if kind == "spare" {
+            return told(self.database.with_store(|store| {
+                Ok(match store.spare().filter(|_| settings.compaction) {
+                    None => 0.0,
+                    Some(Spare::Learn) => LEARN_AFTER_MS,
+                    Some(_) => ANEW_AFTER_MS,
+                })
+            }));
+        }
         let frames = told(self.database.with_store(|store| Ok(store.log_frames())))?;
         #[expect(clippy::cast_precision_loss, reason = "nobody waits for 2^53 milliseconds")]
-        let after = self.database.settings().autocheckpoint_ms as f64;
+        let after = settings.autocheckpoint_ms as f64;
         Ok(if frames == 0 { 0.0 } else { after })
     }
-
-    /// How many of the pages there are to learn a dictionary from; 0 if none is wanted, one is there, or there are too few.
-    #[wasm_bindgen(js_name = pagesToLearnFrom)]
-    pub fn pages_to_learn_from(&self) -> Result<u32, JsValue> {
-        told(self.database.with_store(|store| {
-            let bytes = u64::from(store.page_count().0) * u64::from(store.page_size().get());
-            let wanted = store.codecs().1.codec() == Codec::Zstd && store.dictionary().is_none() && !store.is_at_work();
-            Ok(if wanted && bytes >= LEARN_BYTES_MIN { store.page_count().0 } else { 0 })
-        }))
-    }
-
-    /// The contents of `count` pages, each `step` after the one before, from the page with the index `first` on.
-    pub fn sample(&self, first: u32, step: u32, count: u32) -> Result<Uint8Array, JsValue> {
-        let snapshot = self.database.snapshot();
-        let page_bytes = snapshot.page_size().bytes();
-        let mut scratch = Scratch::default();
-        let mut pages = Zeroizing::new(Vec::new());
-        for index in (0..count).map(|at| first.saturating_add(at.saturating_mul(step))) {
-            let Some(page) = PageNo::from_index(index).filter(|page| snapshot.page_count().contains(*page)) else {
-                break;
-            };
-            let start = pages.len();
-            pages.resize(start + page_bytes, 0);
-            let out = pages.get_mut(start..).unwrap_or_default();
-            snapshot.read(page, out, &mut scratch).map_err(|error| thrown(&error.into()))?;
-        }
-        Ok(Uint8Array::from(pages.as_slice()))
-    }
-
-    /// Bytes in a page.
-    #[wasm_bindgen(js_name = pageBytes)]
-    pub fn page_bytes(&self) -> usize {
-        self.database.snapshot().page_size().bytes()
-    }
-
-    /// Gives new segments this dictionary.
-    #[wasm_bindgen(js_name = embedDictionary)]
-    pub fn embed_dictionary(&self, dictionary: &[u8]) -> Result<(), JsValue> {
-        told(self.database.embed_dictionary(Some(dictionary)))
-    }
 }
+
+/// An app's first seconds are its own.
+const LEARN_AFTER_MS: f64 = 3000.0;
+
+/// Between two segments, others have a turn.
+const ANEW_AFTER_MS: f64 = 500.0;
 
 fn given_out(job: &Job) -> WebJob {
     let sources = job.sources().iter().map(|source| source.name().to_owned()).collect();
     WebJob { bytes: job.to_bytes(), target: job.target(), sources }
 }
-
-/// A database of fewer bytes is not worth a dictionary, which is kept once in each of its segments.
-const LEARN_BYTES_MIN: u64 = 2 << 20;

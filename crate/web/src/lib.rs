@@ -37,4 +37,4 @@ pub use inspect::inspect;
 pub use jobs::WebJob;
 pub use panic::on_panic;
 pub use request::check_key;
-pub use task::{WebTask, train_dictionary};
+pub use task::WebTask;

@@ -27,6 +27,8 @@ pub struct Wanted {
     /// Bytes to read at once; 0 where calls are cheap.
     cluster_bytes: u32,
     dictionary: Option<Vec<u8>>,
+    /// Whether it may learn one by itself.
+    pub learns: bool,
 }
 
 /// A key as JavaScript hands it over: its bytes travel beside the options, and are wiped here (I1).
@@ -41,6 +43,8 @@ impl Wanted {
     /// Reads what JavaScript gave.
     pub fn read(value: &JsValue) -> Result<Self> {
         let given = Given(value);
+        // Its bytes, or `auto` or `none`.
+        let dictionary = given.get("dictionary", Some)?;
         let text = |name: &str, default: &str| Ok::<_, Error>(given.text(name)?.unwrap_or_else(|| default.to_owned()));
         Ok(Self {
             backend: text("backend", "memory")?,
@@ -53,9 +57,8 @@ impl Wanted {
             page_size: given.count("pageSize")?,
             cache_bytes: given.get("cacheBytes", |value| value.as_f64())?,
             cluster_bytes: given.count("clusterBytes")?.unwrap_or(0),
-            dictionary: given
-                .get("dictionary", |value| value.dyn_into::<Uint8Array>().ok())?
-                .map(|bytes| bytes.to_vec()),
+            learns: dictionary.as_ref().is_none_or(|choice| choice.as_string().as_deref() == Some("auto")),
+            dictionary: dictionary.and_then(|bytes| Some(bytes.dyn_into::<Uint8Array>().ok()?.to_vec())),
         })
     }
 

@@ -13,10 +13,10 @@ use std::rc::Rc;
 
 use coffer_sqlite::SystemEntropy;
 use coffer_sqlite::coffer_store::{
-    Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Inline, Job, SortedMap, Task, train,
+    Device, DeviceError, DeviceErrorKind, DeviceOp, Error, Inline, Job, SortedMap, Task,
 };
 use wasm_bindgen::prelude::*;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::failure::thrown;
 use crate::files::{Handle, OpenFile};
@@ -81,7 +81,7 @@ impl Device for Sent {
 
 #[wasm_bindgen(js_class = Task)]
 impl WebTask {
-    /// Begins a job that writes to `output`, which is empty.
+    /// Begins a job that writes to `output`, which is empty, or that learns and leaves it so.
     #[wasm_bindgen(constructor)]
     pub fn new(job: Vec<u8>, output: Handle) -> Result<WebTask, JsValue> {
         let bytes = Zeroizing::new(job); // I2
@@ -145,18 +145,9 @@ impl WebTask {
         done.map_err(|error: Error| thrown(&error.into()))
     }
 
-    /// Closes and flushes the segment, and gives what the database has to install.
+    /// Closes and flushes the segment, or learns, and gives what the database has to install.
     pub fn finish(self) -> Result<Vec<u8>, JsValue> {
         let done = self.task.finish(&mut SystemEntropy).map_err(|error| thrown(&error.into()))?;
         Ok(done.to_bytes())
     }
-}
-
-/// Learns a dictionary of at most `bytes_max` from pages of `page_bytes` each. Nothing if there is too little to learn.
-#[wasm_bindgen(js_name = trainDictionary)]
-pub fn train_dictionary(mut pages: Vec<u8>, page_bytes: usize, bytes_max: usize) -> Option<Vec<u8>> {
-    let samples: Vec<&[u8]> = pages.chunks_exact(page_bytes.max(1)).collect();
-    let trained = train(&samples, bytes_max);
-    pages.zeroize();
-    trained
 }

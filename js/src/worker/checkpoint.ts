@@ -5,10 +5,10 @@
 //
 // I1  It keeps no file open but the one that it is making, and that one only while it is at it. It removes none: whoever gave the job does.
 // I2  When its owner is gone, it goes.
-// I3  Between two steps it hears messages. A step is some milliseconds.
+// I3  Between two steps it hears messages. A step is some milliseconds; only learning takes a second, and then no file is open.
 // I4  When its engine traps it says so and goes: what trapped is not called again.
 
-import { Task, initSync, trainDictionary } from '../../wasm/coffer_web.js'
+import { Task, initSync } from '../../wasm/coffer_web.js'
 import type { SyncFile } from '../../wasm/coffer_web.js'
 import { CofferError, encodeError } from '../error.js'
 import type { OpenFile } from './directory.js'
@@ -75,8 +75,6 @@ class CheckpointWorker {
         this.#fetches.delete(message.fetch)
         return waiting?.(message.bytes)
       }
-      case 'learn':
-        return this.#learn(message)
       case 'stop':
         // What is running says so itself, once it has stopped.
         if (this.#busy) this.#stopping = true
@@ -179,17 +177,6 @@ class CheckpointWorker {
       this.#fetches.set(fetch, resolve)
       this.#send({ kind: 'fetch', fetch, source, at, length })
     })
-  }
-
-  #learn({ pages, pageBytes, bytesMax }: Extract<ToHelper, { kind: 'learn' }>): void {
-    try {
-      const dictionary = trainDictionary(pages, pageBytes, bytesMax)
-      this.#send({ kind: 'learnt', dictionary }, dictionary === undefined ? [] : [dictionary.buffer])
-    } catch (error) {
-      this.#fail(encodeError(error))
-    } finally {
-      pages.fill(0)
-    }
   }
 
   #fail(failure: Failure): void {

@@ -27,13 +27,15 @@ export interface Sources {
 }
 
 interface Errand {
-  readonly sources: Sources | undefined
+  readonly sources: Sources
+  /** Where the helper has a file open for it. */
+  readonly folder: string | undefined
   readonly resolve: (answer: FromHelper) => void
   readonly reject: (error: unknown) => void
   readonly settled: Promise<void>
 }
 
-/** Why an errand came to nothing that was no fault of it. */
+/** Why an errand came to nothing that was no fault of it. Its cause is what a trap said. */
 export class HelperGone extends Error {}
 
 export class Helper {
@@ -74,47 +76,36 @@ export class Helper {
 
   /** Runs a job, whose bytes are transferred, and gives its result. */
   async run(job: Uint8Array, target: string, folder: string | undefined, sources: Sources): Promise<Uint8Array> {
-    const answer = await this.#send({ kind: 'job', job, target, folder }, [job.buffer], sources)
-    if (answer.kind === 'stopped') throw new HelperGone('the job was given up')
-    if (answer.kind !== 'done') throw unexpected(answer)
-    this.heapBytes = Math.max(this.heapBytes, answer.heapBytes)
-    return answer.done
+    clearTimeout(this.#idle)
+    const port = await this.#start()
+    let [resolve, reject]: [Errand['resolve'], Errand['reject']] = [() => undefined, () => undefined]
+    const answered = new Promise<FromHelper>((done, failed) => ([resolve, reject] = [done, failed]))
+    this.#errand = { sources, folder, resolve, reject, settled: answered.then(() => undefined, () => undefined) }
+    this.#post(port, { kind: 'job', job, target, folder }, [job.buffer])
+    try {
+      const answer = await answered
+      if (answer.kind === 'stopped') throw new HelperGone('the job was given up')
+      if (answer.kind !== 'done') throw unexpected(answer)
+      this.heapBytes = Math.max(this.heapBytes, answer.heapBytes)
+      return answer.done
+    } finally {
+      this.#errand = undefined
+      if (!this.#ended) this.#idle = setTimeout(() => this.#lose(), idleMs) // I3
+    }
   }
 
-  /** Learns a dictionary from pages, which are transferred. Undefined if there is too little to learn. */
-  async learn(pages: Uint8Array, pageBytes: number, bytesMax: number): Promise<Uint8Array | undefined> {
-    const answer = await this.#send({ kind: 'learn', pages, pageBytes, bytesMax }, [pages.buffer], undefined)
-    if (answer.kind !== 'learnt') throw unexpected(answer)
-    return answer.dictionary
-  }
-
-  /** Ends the use of helpers: the errand that one is at is given up, and its file closed, before this resolves. */
+  /** Ends the use of helpers: the errand that one is at is given up, and its file closed, before this resolves. One that has none is left behind. */
   async end(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#idle)
     const [port, errand] = [this.#port, this.#errand]
-    if (port !== undefined && errand !== undefined) {
+    if (port !== undefined && errand?.folder !== undefined) {
       this.#post(port, { kind: 'stop' })
       const late = setTimeout(() => this.#lose(), stopMs)
       await errand.settled
       clearTimeout(late)
     }
     this.#lose()
-  }
-
-  async #send(message: ToHelper, transfer: Transferable[], sources: Sources | undefined): Promise<FromHelper> {
-    clearTimeout(this.#idle)
-    const port = await this.#start()
-    let [resolve, reject]: [Errand['resolve'], Errand['reject']] = [() => undefined, () => undefined]
-    const answer = new Promise<FromHelper>((done, failed) => ([resolve, reject] = [done, failed]))
-    this.#errand = { sources, resolve, reject, settled: answer.then(() => undefined, () => undefined) }
-    this.#post(port, message, transfer)
-    try {
-      return await answer
-    } finally {
-      this.#errand = undefined
-      if (!this.#ended) this.#idle = setTimeout(() => this.#lose(), idleMs) // I3
-    }
   }
 
   #start(): Promise<MessagePort> {
@@ -162,14 +153,14 @@ export class Helper {
         return this.#feed(port, message)
       case 'write':
         try {
-          this.#errand?.sources?.write(message.bytes, message.at)
+          this.#errand?.sources.write(message.bytes, message.at)
         } catch (error) {
           this.#break(error)
         }
         return
       default:
         // It trapped and has ended itself; the errand is as good as before.
-        if (message.kind === 'failed' && message.failure.code === 'worker_lost') return this.#gone()
+        if (message.kind === 'failed' && message.failure.code === 'worker_lost') return this.#gone(message.failure)
         if (message.kind === 'done') this.#losses = 0
         return this.#errand?.resolve(message)
     }
@@ -177,7 +168,7 @@ export class Helper {
 
   #feed(port: MessagePort, { fetch, source, at, length }: Extract<FromHelper, { kind: 'fetch' }>): void {
     try {
-      const bytes = this.#errand?.sources?.read(source, at, length)
+      const bytes = this.#errand?.sources.read(source, at, length)
       if (bytes !== undefined) this.#post(port, { kind: 'fetched', fetch, bytes }, [bytes.buffer])
     } catch (error) {
       this.#break(error)
@@ -191,14 +182,15 @@ export class Helper {
   }
 
   /** Counts a helper that went, or never came. */
-  #gone(): void {
+  #gone(why?: Failure): void {
     this.#losses += 1
-    this.#lose()
+    // Not its code, which would be the end of this worker.
+    this.#lose(why && asError({ ...why, code: 'io' }))
   }
 
   /** Lets the helper go, if there is one. What waits for it learns that it is gone. */
-  #lose(): void {
-    const gone = new HelperGone('the checkpoint worker is gone')
+  #lose(cause?: unknown): void {
+    const gone = new HelperGone('the checkpoint worker is gone', { cause })
     const port = this.#port
     this.#port = undefined
     if (port !== undefined) {

@@ -49,7 +49,7 @@ export class Keeper {
     this.#files = files
     this.#free = free
     this.#report = report
-    this.#upkeep = opening.readonly === true ? undefined : new Upkeep(database, upkeepFiles(opening.name, files, this), helper, opening.learns === true, report)
+    this.#upkeep = opening.readonly === true ? undefined : new Upkeep(database, upkeepFiles(opening.name, files, this), helper, report)
   }
 
   /**

@@ -4,6 +4,7 @@
 // I1  One job at a time. A verb that cannot go on beside one that is away waits for it (`away`).
 // I2  A job that comes to nothing is given back to the engine and its half-made file is removed, before anything else is tried.
 // I3  After `end` nothing of it goes on, and no file is open but those of the database.
+// I4  What nobody asked for (a dictionary) is one job at a time like everything else, after what is due; the engine knows where it was.
 
 import type { Database, Job } from '../../wasm/coffer_web.js'
 import { CofferError } from '../error.js'
@@ -20,14 +21,6 @@ const pagesMin = 256
 
 /** No job is so large. */
 const pagesMax = 0xffff_ffff
-
-/** Pages to learn a dictionary from, and its size. Twice as many pages take twice as long and gain next to nothing. */
-const samples = 512
-const sampleShare = 8
-const dictionaryBytes = 32 * 1024
-
-/** What was compressed without it is compressed anew at once if it is no more than this; what is more, when it is merged. */
-const againBytes = 64 << 20
 
 /** What it needs of the database's files. */
 export interface UpkeepFiles {
@@ -49,7 +42,7 @@ export interface UpkeepFiles {
 }
 
 /** As the engine's `takeJob` knows them. */
-type Kind = 'due' | 'fold' | 'sealed' | 'stale' | 'all'
+type Kind = 'due' | 'fold' | 'sealed' | 'stale' | 'all' | 'spare'
 
 export class Upkeep {
   readonly #database: Database
@@ -57,20 +50,18 @@ export class Upkeep {
   readonly #helper: Helper | undefined
   readonly #report: (error: unknown) => void
   readonly #turns = new Turns()
-  #learns: boolean
   #round: ReturnType<typeof setTimeout> | undefined
-  #time: ReturnType<typeof setTimeout> | undefined
-  #timeIsUp = false
+  readonly #times: Partial<Record<Kind, ReturnType<typeof setTimeout> | undefined>> = {}
+  #next: Kind = 'due'
   #last: Promise<unknown> = Promise.resolve()
   #away: Promise<void> | undefined
   #ended = false
 
-  /** `learns`: whether a dictionary is wanted. `report` hears of failures. */
-  constructor(database: Database, files: UpkeepFiles, helper: Helper | undefined, learns: boolean, report: (error: unknown) => void) {
+  /** `report` hears of failures. */
+  constructor(database: Database, files: UpkeepFiles, helper: Helper | undefined, report: (error: unknown) => void) {
     this.#database = database
     this.#files = files
     this.#helper = helper
-    this.#learns = learns
     this.#report = report
   }
 
@@ -103,7 +94,8 @@ export class Upkeep {
   async end(): Promise<void> {
     this.#ended = true
     clearTimeout(this.#round)
-    clearTimeout(this.#time)
+    clearTimeout(this.#times.fold)
+    clearTimeout(this.#times.spare)
     await this.#helper?.end()
     await this.#last
   }
@@ -123,13 +115,15 @@ export class Upkeep {
   async #keepUp(): Promise<void> {
     if (this.#ended) return
     try {
-      if (this.#learns) await this.#learn()
-      const kind = this.#timeIsUp ? 'fold' : 'due'
-      this.#timeIsUp = false
+      const kind = this.#next
+      this.#next = 'due'
       const more = await this.#share(kind)
       this.#round = undefined
       if (more) this.idle()
-      else this.#watchTime()
+      else {
+        this.#watchTime('fold')
+        this.#watchTime('spare')
+      }
     } catch (error) {
       // Tried again after the next commit: a full disk may have room by then.
       this.#round = undefined
@@ -137,14 +131,14 @@ export class Upkeep {
     }
   }
 
-  /** What little is in the log is folded too, when it has been there for long. */
-  #watchTime(): void {
-    if (this.#ended || this.#time !== undefined) return
-    const after = this.#database.foldAfter()
+  /** What little is in the log is folded too, when it has been there for long, and what nobody asked for is done (I4). */
+  #watchTime(kind: Kind): void {
+    if (this.#ended || this.#times[kind] !== undefined) return
+    const after = this.#database.waits(kind)
     if (after === 0) return
-    this.#time = setTimeout(() => {
-      this.#time = undefined
-      this.#timeIsUp = true
+    this.#times[kind] = setTimeout(() => {
+      this.#times[kind] = undefined
+      this.#next = kind
       this.idle()
     }, Math.min(after, 0x7fff_ffff))
   }
@@ -153,7 +147,7 @@ export class Upkeep {
   async #share(kind: Kind): Promise<boolean> {
     const job = await this.#take(kind)
     if (job !== undefined) {
-      await this.#runElsewhere(job)
+      await this.#runElsewhere(job, kind)
       return true
     }
     return !(await this.#files.repeat(() => this.#ended || this.#database.maintain(shareBytes)))
@@ -169,7 +163,7 @@ export class Upkeep {
         await this.#finish()
         return begun
       }
-      if (await this.#runElsewhere(job)) return true
+      if (await this.#runElsewhere(job, kind)) return true
     }
     return false
   }
@@ -191,66 +185,43 @@ export class Upkeep {
   /** A job to be run elsewhere; one that is too small for that, or has nowhere to go, is begun here. */
   async #take(kind: Kind): Promise<Job | undefined> {
     await this.#files.prepareNext(this.#database.nextFiles())
-    return this.#files.repeat(() => (this.#ended ? undefined : this.#database.takeJob(kind, this.#helper?.usable === true ? pagesMin : pagesMax)))
+    const usable = this.#helper?.usable === true
+    // Not everybody says how much room there is.
+    const storage = kind === 'spare' && usable ? (navigator.storage as Partial<StorageManager> | undefined) : undefined
+    const { quota, usage } = (await storage?.estimate?.().catch(() => undefined)) ?? {}
+    return this.#files.repeat(() => (this.#ended ? undefined : this.#database.takeJob(kind, usable ? pagesMin : pagesMax, Number(quota) - Number(usage))))
   }
 
   /** Has a job done by the helper. False if nothing came of it and it is to be tried again. */
-  async #runElsewhere(job: Job): Promise<boolean> {
+  async #runElsewhere(job: Job, kind: Kind): Promise<boolean> {
     let free = (): void => undefined
     this.#away = new Promise((resolve) => (free = resolve))
     const { target, sources } = job
+    // One that learns makes no file.
+    const makes = target !== ''
     const bytes = job.intoBytes()
     try {
-      const file = await this.#files.lend(target)
-      const done = await this.#helper?.run(bytes, target, this.#files.folder, {
+      const file = makes ? await this.#files.lend(target) : undefined
+      const done = await this.#helper?.run(bytes, target, makes ? this.#files.folder : undefined, {
         read: (source, at, length) => this.#files.read(sources[source] ?? '', at, length),
         write: (bytes, at) => void file?.write(bytes, at),
       })
       if (done === undefined) throw new HelperGone()
-      await this.#files.takeBack(target)
-      this.#database.installJob(done)
+      if (makes) await this.#files.takeBack(target)
+      await this.#files.repeat(() => this.#database.installJob(done))
       return true
     } catch (error) {
       this.#database.abandonJob(target) // I2
-      await this.#files.discard(target)
+      if (makes) await this.#files.discard(target)
       if (!(error instanceof HelperGone)) throw error
+      // What nobody asked for is not tried again, so it is told.
+      if (kind === 'spare' && error.cause !== undefined) this.#report(error.cause)
       return false
     } finally {
       // Where they were not handed over: they hold keys.
       if (bytes.length > 0) bytes.fill(0)
       this.#away = undefined
       free()
-    }
-  }
-
-  async #learn(): Promise<void> {
-    const count = this.#database.pagesToLearnFrom()
-    if (count === 0 || this.#helper?.usable !== true) return
-    const step = Math.max(1, Math.floor(count / samples))
-    const pageBytes = this.#database.pageBytes()
-    const pages = new Uint8Array(Math.min(count, samples) * pageBytes)
-    let end = 0
-    for (let at = 0; at < samples && end < pages.length && !this.#ended; at += sampleShare) {
-      const share = this.#database.sample(at * step, step, Math.min(sampleShare, samples - at))
-      if (share.length === 0) break
-      pages.set(share.subarray(0, pages.length - end), end)
-      end = Math.min(pages.length, end + share.length)
-      share.fill(0)
-      await this.#turns.next()
-    }
-    if (this.#ended) return
-    try {
-      const dictionary = await this.#helper.learn(pages.subarray(0, end).slice(), pageBytes, dictionaryBytes)
-      // Too little that repeats itself: another try would find no more.
-      if (dictionary === undefined) this.#learns = false
-      else {
-        await this.#files.repeat(() => (this.#ended ? undefined : this.#database.embedDictionary(dictionary)))
-        if (count * pageBytes <= againBytes) while (await this.#one('stale'));
-      }
-    } catch (error) {
-      if (!(error instanceof HelperGone)) throw error
-    } finally {
-      pages.fill(0)
     }
   }
 }
