@@ -81,4 +81,5 @@ export function checkOpening(name: unknown, options: OpenOptions): void {
   mayBe('string', { kdf })
   mayBeOneOf(['strict', 'relaxed'], durability, 'durability')
   mayBeOneOf(['auto', 'opfs', 'indexeddb', 'memory'], backend, 'backend')
+  if (!isA('Uint8Array', compression.dictionary)) mayBeOneOf(['auto', 'none'], compression.dictionary as 'auto', 'dictionary')
 }

@@ -30,7 +30,7 @@ export class WorkerKeys implements Keys {
   }
 
   remove(slot: number): Promise<void> {
-    must(Number.isSafeInteger(slot), 'a slot is a whole number')
+    must(Number.isSafeInteger(slot), 'slot is a whole number')
     return ask(this.#channel, { do: 'removeKey', slot }) as Promise<undefined>
   }
 

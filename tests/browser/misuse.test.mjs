@@ -139,7 +139,7 @@ async function saidWhat() {
     'a CryptoKey': await opening({ key: await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']) }),
     'no words': await told(() => passphrase(undefined)), 'an object': await told(() => passphrase({})), 'numbers': await told(() => rawKey(new Array(32).fill(1))), 'wider numbers': await told(() => rawKey(new Float64Array(32))),
     'a wrapping of nothing': await opening({ key: wrappedBy({ wrap: () => undefined, unwrap: () => undefined }) }), 'a wrapping that fails': await opening({ key: wrappedBy({ wrap: () => { throw new Error('no passkey') }, unwrap: () => undefined }) }),
-    durability: await opening({ durability: 'Strict' }), backend: await opening({ backend: 'disk' }), SQL: await told(() => db.run(5)), value: await told(() => db.run('select ?', [{}])), date: await told(() => db.run('select ?', [new Date(NaN)])),
+    durability: await opening({ durability: 'Strict' }), backend: await opening({ backend: 'disk' }), dictionary: await opening({ compression: { codec: 'zstd', dictionary: 'Auto' } }), SQL: await told(() => db.run(5)), value: await told(() => db.run('select ?', [{}])), date: await told(() => db.run('select ?', [new Date(NaN)])),
     parameters: await told(() => db.query('select ?', 'text')), signal: await told(() => db.query('select 1', [], { signal: 5 })), batch: await told(() => db.batch([{ sql: 5 }])), work: await told(() => db.transaction()), event: await told(() => db.on('toString', () => 0)),
     isolation: await told(() => db.transaction(() => 1, { isolation: 'none' })), 'no backup': await told(() => db.restore([])), 'a locked stream': await told(() => { const stream = new WritableStream(); stream.getWriter(); return db.backup(stream) }),
     format: await told(() => db.backup(new WritableStream(), { format: 'zip' })), 'a string reason': await told(() => db.verify({ signal: AbortSignal.abort('enough') })),
@@ -176,7 +176,7 @@ for (const engine of engines) {
       const wanted = {
         'a key that is words': aKey, 'a key that is bytes': aKey, 'a key that is nothing': aKey, 'a CryptoKey': aKey, 'no words': ['TypeError at once', /string/], 'an object': ['TypeError at once', /string/],
         numbers: ['TypeError at once', /Uint8Array of 32/], 'wider numbers': ['TypeError at once', /Uint8Array of 32/], 'a wrapping of nothing': ['denied', /wrap\(\) gives a Uint8Array/], 'a wrapping that fails': ['denied', /no passkey/],
-        durability: ['TypeError at once', /strict or relaxed/], backend: ['TypeError at once', /opfs or indexeddb or memory/], SQL: ['TypeError at once', /sql is a string/], value: ['TypeError at once', /JSON\.stringify/], date: ['TypeError at once', /Date/],
+        durability: ['TypeError at once', /strict or relaxed/], backend: ['TypeError at once', /opfs or indexeddb or memory/], dictionary: ['TypeError at once', /auto or none/], SQL: ['TypeError at once', /sql is a string/], value: ['TypeError at once', /JSON\.stringify/], date: ['TypeError at once', /Date/],
         parameters: ['TypeError at once', /array/], signal: ['TypeError at once', /AbortSignal/], batch: ['TypeError at once', /string/], work: ['TypeError at once', /work is a function/], event: ['TypeError at once', /event/],
         isolation: ['TypeError at once', /serializable/], 'no backup': ['not_found', /no backup/], 'a locked stream': ['unsupported', /locked/], format: ['unsupported', /coffer, sqlite/], 'a string reason': ['AbortError', /given up/],
       }
