@@ -14,6 +14,7 @@ import { entry, root } from '../../scripts/rust.mjs'
 import { SetupError } from '../../scripts/setup.mjs'
 import { measure, own, peers } from './measure.mjs'
 import { chart, inserted, markdown } from './report.mjs'
+import { workloads } from './work.js'
 
 const at = (...parts) => path.join(root, ...parts)
 
@@ -42,6 +43,9 @@ await entry(async (args) => {
   const contenders = values.contenders?.split(',') ?? [...peers, ...own]
   const unknown = contenders.filter((name) => ![...peers, ...own].includes(name))
   if (unknown.length > 0) throw new SetupError(`no contender ${unknown.join(', ')}: ${[...peers, ...own].join(', ')}`)
+  const names = workloads.map(({ name }) => name)
+  const unknownWork = values.only?.split(',').filter((name) => !names.includes(name)) ?? []
+  if (unknownWork.length > 0) throw new SetupError(`no workload ${unknownWork.join(', ')}: ${names.join(', ')}`)
   if (contenders.some((name) => peers.includes(name))) installPeers()
   const whole = !values.quick && values.only === undefined && values.contenders === undefined && values.view === undefined && !values.cpu && !values['no-start'] && !values['no-seam']
   const outcome = await measure({
