@@ -69,8 +69,8 @@ export async function connectPackage(contender, name, more = {}) {
     },
     /** Waits until the dictionary that nobody asked for is learnt and used, or will not be. */
     settle: async () => {
-      const { codec } = await db.storageInfo()
-      if (codec === 'none') return
+      const { codec, logical_bytes: pages } = await db.storageInfo()
+      if (codec === 'none' || pages < 4 << 20) return
       let before
       for (let wait = 0, same = 0; wait < 60 && same < 4; wait += 1) {
         await new Promise((resolve) => setTimeout(resolve, 1000))

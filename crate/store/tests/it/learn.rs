@@ -195,6 +195,20 @@ fn a_verb_that_wants_the_store_interrupts_it_and_it_goes_on_afterwards() {
 }
 
 #[test]
+fn a_job_that_was_out_when_commits_were_taken_back_is_given_out_again() {
+    let storage = MemStorage::new();
+    let mut store = filled(&storage, None);
+    for spare in [Spare::Learn, Spare::Anew] {
+        let lost = store.spare_job().unwrap().unwrap();
+        assert_eq!(store.spare(), None);
+        store.reload().unwrap();
+        drop(lost);
+        assert_eq!(run(&mut store), Some(spare));
+    }
+    is_whole(&store, 5120);
+}
+
+#[test]
 fn a_dictionary_that_takes_more_than_it_saves_is_not_kept() {
     // Pages that shrink to next to nothing: it would save a half of that, and its copies would take more.
     let sparse = |number: u32| {
