@@ -42,7 +42,7 @@ struct Budget {
 /// What the wasm may weigh, and why, is in docs/decisions/0015 and 0017.
 /// 1 KB of wasm is 1000 bytes, as in a browser's network panel; of worker and client it is 1024.
 const BUDGETS: &[Budget] = &[
-    Budget { part: Part::Wasm, measure: Measure::Gzip, bytes_max: 598_000 },
+    Budget { part: Part::Wasm, measure: Measure::Gzip, bytes_max: 599_000 },
     Budget { part: Part::Worker, measure: Measure::Brotli, bytes_max: 20_480 },
     Budget { part: Part::Client, measure: Measure::Brotli, bytes_max: 10_240 },
     Budget { part: Part::Aside, measure: Measure::Brotli, bytes_max: 6_000 },
