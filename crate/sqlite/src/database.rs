@@ -719,6 +719,9 @@ fn uri_path(name: &str) -> String {
         .collect()
 }
 
+#[cfg(all(test, not(target_family = "wasm")))]
+mod unflushed;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 //! A child is this test binary again, told by its environment to run [`child`] alone.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use std::{env, io, thread};
 
@@ -25,11 +25,14 @@ fn open(path: &Path) -> Database {
     Database::open(path, options).unwrap()
 }
 
+fn child_command(task: &str, path: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "processes::child", "--nocapture", "--test-threads=1"]).env(TASK, task).env(PATH, path);
+    command
+}
+
 fn spawn(task: &str, path: &Path) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", "processes::child", "--nocapture", "--test-threads=1"])
-        .env(TASK, task)
-        .env(PATH, path)
+    child_command(task, path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -48,6 +51,10 @@ fn child() {
         "move" => {
             move_money_in_threads(&database);
             database.checkpoint(CheckpointMode::Passive).unwrap();
+        }
+        "talk" => {
+            talk(&database);
+            database.close().unwrap();
         }
         other => panic!("{other}"),
     }
@@ -80,6 +87,19 @@ fn hold(database: &Database) {
         lines.next().unwrap();
         connection.execute_batch("commit").unwrap();
         println!("committed");
+    }
+}
+
+/// Does what each line says, and says what came of it. Closes when there are no more.
+fn talk(database: &Database) {
+    let connection = database.connect().unwrap();
+    for line in io::stdin().lines() {
+        let line = line.unwrap();
+        let answer = match line.strip_prefix("ask ") {
+            Some(sql) => connection.query_row(sql, [], |row| row.get(0)).unwrap(),
+            None => connection.execute_batch(&line).map(|()| "done".to_owned()).unwrap(),
+        };
+        println!("said {answer}");
     }
 }
 
@@ -294,4 +314,126 @@ fn three_processes_of_three_threads_move_money_on_one_file() {
         }
     }
     assert_eq!(files(), 2, "it is one file again");
+}
+
+/// A process that is talked to.
+struct Talker {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Talker {
+    fn on(path: &Path) -> Self {
+        let mut command = child_command("talk", path);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (to, from) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, to, from }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.to.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        // What the test binary says of itself comes before.
+        while !line.contains("said ") {
+            line.clear();
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "it has ended");
+        }
+        line.trim_end_matches('\n').rsplit_once("said ").unwrap().1.to_owned()
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        self.say(line);
+        self.hear()
+    }
+
+    /// From now on it closes the database.
+    fn let_go(&mut self) {
+        self.to = None;
+    }
+
+    fn wait(mut self) {
+        self.let_go();
+        io::copy(&mut self.from, &mut io::sink()).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// A bank in one file, and the directory that it is alone in.
+fn bank_in_a_file() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, alone) = (directory.path().join("db"), directory.path().join("alone"));
+    bank(&path);
+    std::fs::create_dir(&alone).unwrap();
+    let file = alone.join("bank");
+    let backup = format!("backup database to '{}'", file.display());
+    open(&path).connect().unwrap().execute_batch(&backup).unwrap();
+    (directory, file)
+}
+
+#[test]
+fn who_closes_a_single_file_last_folds_what_everybody_committed() {
+    let (_directory, file) = bank_in_a_file();
+    let (mut one, mut other) = (Talker::on(&file), Talker::on(&file));
+    let all = "ask select ifnull(group_concat(n), '') from (select n from history order by n)";
+    assert_eq!((one.ask(all), other.ask(all)), (String::new(), String::new()));
+    one.ask("insert into history values (1); pragma wal_checkpoint; insert into history values (2)");
+    assert_eq!(other.ask(all), "1,2");
+    other.ask("insert into history values (3)");
+    assert_eq!(one.ask(all), "1,2,3");
+    one.wait();
+    other.ask("insert into history values (4)");
+    other.wait();
+    let database = open(&file);
+    let there: String = database
+        .connect()
+        .unwrap()
+        .query_row("select group_concat(n) from (select n from history order by n)", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(there, "1,2,3,4");
+    database.close().unwrap();
+}
+
+#[test]
+fn processes_that_close_a_single_file_at_once_lose_no_commit() {
+    const ROUNDS: i64 = 40;
+    let (_directory, file) = bank_in_a_file();
+    for round in 0..ROUNDS {
+        let mut both = [Talker::on(&file), Talker::on(&file)];
+        for (index, talker) in both.iter_mut().enumerate() {
+            let (from, to) = (round % 10, (round + 3 + i64::try_from(index).unwrap()) % 10);
+            // The last of it is committed while the other may be folding.
+            talker.say(&format!(
+                "begin immediate; update account set balance = balance - 7 where id = {from}; \
+                 update account set balance = balance + 7 where id = {to}; \
+                 insert into history select count(*) + 1 from history; commit"
+            ));
+        }
+        let [mut one, mut other] = both;
+        // In some rounds both are done before either closes, in others one closes while the other is at it.
+        one.hear();
+        if round % 2 == 0 {
+            other.hear();
+        }
+        one.let_go();
+        other.let_go();
+        one.wait();
+        other.wait();
+        let database = open(&file);
+        let found: (i64, i64, i64) = database
+            .connect()
+            .unwrap()
+            .query_row(
+                "select count(*), count(distinct n), (select sum(balance) from account) from history",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!(found, (2 * round + 2, 2 * round + 2, 1000), "round {round}");
+        database.close().unwrap();
+    }
+    assert_eq!(open(&file).verify(|_| true).unwrap().damage, []);
 }
