@@ -143,6 +143,9 @@ pub struct Database<S: Storage = DefaultStorage> {
     /// The files of a single-file database, which is folded into its file at the end.
     #[cfg(not(target_family = "wasm"))]
     single: Option<crate::native::FileStorage>,
+    /// Tells other processes that this one has a single-file database open, whether or not the store still reads that file.
+    #[cfg(not(target_family = "wasm"))]
+    pin: Option<crate::native::FileDevice>,
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -160,9 +163,17 @@ impl Database {
         let at = At { name, backend: backend.to_owned(), base: place.base, exists: place.exists, process: place.locks };
         let key = options.key.clone();
         let entropy = Box::new(crate::entropy::PiecedEntropy::new(SystemEntropy));
+        // From before the root is read, so that nobody folds what is being read; and of the file that is there then.
+        let pin = || {
+            let single = place.single.as_ref();
+            single.map(|files| files.open(crate::native::BASE, coffer_store::OpenMode::Read)).transpose()
+        };
+        let early = pin()?;
         let opened = Self::open_at(place.storage, entropy, options, at);
         let opened = opened.map_err(|error| crate::native::not_alone(path, key.as_ref(), &error).unwrap_or(error))?;
-        Ok(Self { single: place.single, ..opened })
+        let pin = pin()?;
+        drop(early);
+        Ok(Self { single: place.single, pin, ..opened })
     }
 
     /// Replaces the contents by those of a backup, in one commit: a full one, with any increments that continue it, in their
@@ -312,6 +323,8 @@ where
             maintenance,
             #[cfg(not(target_family = "wasm"))]
             single: None,
+            #[cfg(not(target_family = "wasm"))]
+            pin: None,
         })
     }
 
@@ -569,6 +582,8 @@ where
         if let Some(files) = self.single.as_ref().filter(|_| folded) {
             put_folded(files, &self.core)?;
         }
+        #[cfg(not(target_family = "wasm"))]
+        drop(self.pin);
         Ok(())
     }
 }

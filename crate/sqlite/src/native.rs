@@ -9,7 +9,7 @@ mod open;
 mod scratch;
 
 pub(crate) use files::FOLDED;
-pub use files::{BASE, FileStorage};
+pub use files::{BASE, FileDevice, FileStorage};
 pub use mapped::MapStorage;
 pub use open::{Backend, NativeDevice, NativeStorage};
 

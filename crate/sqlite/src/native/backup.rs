@@ -30,7 +30,7 @@ pub(crate) fn back_up(host: &dyn Host, path: &str, incremental: bool) -> Result<
     }
     let part = PathBuf::from(format!("{path}.part"));
     let storage = FileStorage::single(&part);
-    storage.remove(super::BASE)?;
+    drop(fs::remove_file(&part)); // What an earlier one left that was killed.
     let device = storage.open(super::BASE, OpenMode::Create)?;
     let written = host.back_up(&device, since.filter(|_| incremental)).map_err(Error::from);
     let named = written.and_then(|_| {

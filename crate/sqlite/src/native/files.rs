@@ -6,8 +6,10 @@
 //! I1  All devices of one file in this process share one lock, its pin, so that asking about others does not find us.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
@@ -26,7 +28,7 @@ pub struct FileStorage {
 struct Inner {
     directory: PathBuf,
     /// The file's own name, if it is a single-file database.
-    single: Option<String>,
+    single: Option<OsString>,
     pins: Mutex<BTreeMap<String, Weak<Pin>>>,
 }
 
@@ -72,7 +74,7 @@ impl FileStorage {
     /// begin with the file's.
     pub fn single(file: &Path) -> Self {
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let single = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let single = file.file_name().map(OsStr::to_owned);
         Self { inner: Arc::new(Inner { directory: directory.to_owned(), single, pins: Mutex::default() }) }
     }
 
@@ -85,7 +87,12 @@ impl FileStorage {
     pub fn path_of(&self, name: &str) -> PathBuf {
         match &self.inner.single {
             Some(single) if name == BASE => self.inner.directory.join(single),
-            Some(single) => self.inner.directory.join(format!("{single}-{name}")),
+            Some(single) => {
+                let mut beside = single.clone();
+                beside.push("-");
+                beside.push(name);
+                self.inner.directory.join(beside)
+            }
             None => self.inner.directory.join(name),
         }
     }
@@ -189,13 +196,16 @@ impl Storage for FileStorage {
         for entry in fs::read_dir(&self.inner.directory).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let is_file = entry.file_type().map_err(fail)?.is_file();
-            let (true, Ok(name)) = (is_file, entry.file_name().into_string()) else { continue };
+            let name = entry.file_name();
             let ours = match &self.inner.single {
-                None => Some(name.as_str()),
+                None => name.to_str(),
                 Some(single) if name == *single => Some(BASE),
-                Some(single) => name.strip_prefix(single).and_then(|rest| rest.strip_prefix('-')),
+                Some(single) => {
+                    let rest = name.as_bytes().strip_prefix(single.as_bytes());
+                    rest.and_then(|rest| rest.strip_prefix(b"-")).and_then(|rest| std::str::from_utf8(rest).ok())
+                }
             };
-            if let Some(name) = ours.filter(|name| !name.starts_with(LOCK_PREFIX)) {
+            if let Some(name) = ours.filter(|_| is_file).filter(|name| !name.starts_with(LOCK_PREFIX)) {
                 names.push(name.to_owned());
             }
         }
@@ -203,6 +213,10 @@ impl Storage for FileStorage {
     }
 
     fn remove(&self, name: &str) -> Result<(), DeviceError> {
+        if name == BASE && self.inner.single.is_some() {
+            // It is by this file that people and processes know the database, whether or not anything in it is still read.
+            return Ok(());
+        }
         let path = self.path(DeviceOp::Remove, name)?;
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

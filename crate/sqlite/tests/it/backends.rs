@@ -108,6 +108,27 @@ fn a_backup_is_a_database_in_one_file() {
 }
 
 #[test]
+fn a_single_file_stays_there_when_nothing_in_it_is_read_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("one.coffer");
+    let database = Database::open(directory.path().join("db"), OpenOptions::default()).unwrap();
+    let connection = database.connect().unwrap();
+    connection.execute_batch("create table t(a); insert into t values (1)").unwrap();
+    connection.execute_batch(&format!("backup database to '{}'", file.display())).unwrap();
+    let single = Database::open(&file, OpenOptions::default()).unwrap();
+    single.connect().unwrap().execute_batch("insert into t values (2); compact").unwrap();
+    assert_eq!(single.storage_info().unwrap().segments, 1, "all is in another file now");
+    assert!(file.is_file(), "but this is the one that the database is known by");
+    drop(single); // Not closed: as if it had been killed.
+    let again = Database::open(&file, OpenOptions { create: Create::Never, ..OpenOptions::default() }).unwrap();
+    let sum: i64 = again.connect().unwrap().query_row("select sum(a) from t", [], |row| row.get(0)).unwrap();
+    assert_eq!(sum, 3);
+    again.close().unwrap();
+    let names = fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(names, 2, "and it is one file again");
+}
+
+#[test]
 fn what_cannot_be_opened_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
