@@ -40,6 +40,10 @@ pub fn run_one(
     style: &Style,
     out: &mut impl Write,
 ) -> Outcome<Option<u64>> {
+    if sql.contains('\0') {
+        // SQLite would take it for the end, and say nothing of what comes after.
+        return Err(Failure::data("the SQL has a zero byte in it; write char(0) for one"));
+    }
     if statement::own(connection, sql)? {
         return Ok(None);
     }

@@ -242,7 +242,11 @@ impl Session {
             return Err(Failure::data(format!("{} is read by files that it reads", file.display())));
         }
         let fail = |error: io::Error| Failure::file("read", file.display(), &error);
-        let mut input = io::BufReader::new(fs::File::open(file).map_err(fail)?);
+        let opened = fs::File::open(file).map_err(fail)?;
+        if opened.metadata().map_err(fail)?.is_dir() {
+            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        }
+        let mut input = io::BufReader::new(opened);
         self.depth += 1;
         let next = self.converse(&mut input, false);
         self.depth -= 1;

@@ -263,6 +263,24 @@ fn a_single_file_is_a_database() {
 }
 
 #[test]
+fn a_name_that_is_not_utf8_is_the_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.filled("a.coffer", 100);
+    let name = |name: &'static [u8]| std::ffi::OsStr::from_bytes(name);
+    let ran = |words: &[&std::ffi::OsStr]| crate::run::ran(place.command(words).output().unwrap());
+    ran(&[name(b"backup"), name(b"a.coffer"), name(b"one\xff")]).ok();
+    ran(&[name(b"query"), name(b"one\xff"), name(b"insert into item(body) values ('x')")]).ok();
+    let count = [name(b"query"), name(b"one\xff"), name(b"select count(*) from item"), name(b"--no-header")];
+    assert_eq!(ran(&count).ok(), "101\n");
+    ran(&[name(b"restore"), name(b"two\xfe"), name(b"one\xff")]).ok();
+    ran(&[name(b"export"), name(b"two\xfe"), name(b"--format"), name(b"sqlite"), name(b"-o"), name(b"out\xff")]).ok();
+    let mut names: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [name(b"a.coffer"), name(b"one\xff"), name(b"out\xff"), name(b"two\xfe")]);
+}
+
+#[test]
 fn a_single_file_has_nothing_beside_it_when_nobody_is_at_it() {
     let place = Place::new();
     place.filled("a.coffer", 100);

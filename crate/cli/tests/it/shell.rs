@@ -136,3 +136,16 @@ fn the_dialect_works_in_the_shell() {
                   select count(*) from item;\ncompact;\npragma journal_mode;\npragma max_rows = 5;\n";
     assert_eq!(place.run_on("shell a.coffer", asked).ok(), "0\n10\nwal\n5\n");
 }
+
+#[test]
+fn a_zero_byte_does_not_end_a_script_unnoticed() {
+    let place = Place::new();
+    place.run("init a.coffer").ok();
+    std::fs::create_dir(place.join("folder")).unwrap();
+    let ran = place.run_on("shell a.coffer", b"select 1;\n\0select 2;\nselect 3\0;\n.read folder\nselect 4;\n");
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), "1\n4\n"));
+    let said = "coffer: the SQL has a zero byte in it; write char(0) for one\n";
+    assert_eq!(ran.err, format!("{said}{said}coffer: cannot read folder: it is a directory; name a file\n"));
+    let said = place.run_on("query a.coffer -", b"select 1;\0 select 2").fails(1);
+    assert!(said.contains("zero byte"), "{said}");
+}
