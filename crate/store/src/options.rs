@@ -12,6 +12,7 @@ use crate::keys::SlotKind;
 /// What a store is created with, and how an open one behaves. The first four are only read at creation; afterwards the
 /// database itself remembers them.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that are set one by one, by name")]
 pub struct Options {
     /// The size of every page. Default 8192.
     pub page_size: PageSize,
