@@ -165,9 +165,9 @@ where
         let mut refreshed = Ok(());
         process.with_files(false, &mut || {
             refreshed = self.change_store(|store| {
-                // While this process is the writer, nobody knows more than it does, and its transaction must not lose the
-                // log under it.
-                if self.process_held.load(Ordering::Acquire) { Ok(()) } else { store.refresh().map(|_| ()) }
+                // While this process is the writer, for a transaction or for upkeep, and has taken in what was before, nobody knows
+                // more than it does, and neither must lose the log under it.
+                if process.is_held() && !process.is_behind() { Ok(()) } else { store.refresh().map(|_| ()) }
             });
         })?;
         refreshed?;

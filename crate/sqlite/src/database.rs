@@ -238,7 +238,7 @@ where
         Self::open_at(storage, entropy, options, at)
     }
 
-    fn open_at(storage: S, entropy: Box<dyn Entropy + Send>, options: OpenOptions, at: At) -> Result<Self> {
+    fn open_at(storage: S, entropy: Box<dyn Entropy + Send>, options: OpenOptions, mut at: At) -> Result<Self> {
         crate::trace::from_environment();
         registry::install().map_err(|fault| {
             Error::new(ErrorCode::Sqlite, format!("SQLite does not take the file system (code {})", fault.0))
@@ -263,13 +263,19 @@ where
             // A single file that nobody has written to has nothing to recover.
             Some(process) if !options.read_only && (at.base.is_none() || process.is_used()) => {
                 // One that only opens or commits is soon done.
-                let limit = if at.exists { options.busy_timeout.min(SOON) } else { options.busy_timeout };
+                let whole = at.exists && coffer_store::peek(&storage, at.base.as_deref()).is_ok();
+                let limit = if whole { options.busy_timeout.min(SOON) } else { options.busy_timeout };
                 let writing = Writing::wait(process.as_ref(), limit)?;
-                store_options.beside_writer = writing.is_none();
+                if writing.is_some() && at.base.is_none() {
+                    // Whoever had it may have made the database.
+                    at.exists = storage.list()?.iter().any(|file| file == "manifest");
+                }
                 writing
             }
             _ => None,
         };
+        // Somebody may begin to write while the key is derived, also beside a single file that nobody has written to.
+        store_options.beside_writer = at.process.is_some() && writer.is_none() && !options.read_only;
         // Beside a writer, files are at least to stay the same ones.
         let beside = at.process.as_deref().filter(|_| writer.is_none());
         let beside_writer = store_options.beside_writer;

@@ -22,6 +22,8 @@ pub trait ProcessLock: Portable {
     fn recheck(&self);
     /// Tries to become the one writing process, or to be it once more.
     fn try_write(&self) -> Result<bool, DeviceError>;
+    /// Whether this process is it.
+    fn is_held(&self) -> bool;
     /// Whether another process has been it since we were, and what it wrote has not been taken in: whoever finds that must not
     /// write, however many of this process found it before.
     fn is_behind(&self) -> bool;

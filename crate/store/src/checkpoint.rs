@@ -244,8 +244,9 @@ impl<S: Storage> Store<S> {
     fn position_of(&self, done: &Done) -> Result<usize> {
         let stale = || Error::corrupt(&done.target(), 0, What::Message);
         if let Some(generation) = done.log {
-            let oldest = self.sealed.front().map(Log::generation);
-            return if oldest == Some(generation) && done.segments.is_empty() {
+            // With all that it holds: what the segment lacks would be given up with it.
+            let is_it = |log: &Log<_>| log.generation() == generation && log.head == done.entry.last;
+            return if self.sealed.front().is_some_and(is_it) && done.segments.is_empty() {
                 Ok(self.segments.len())
             } else {
                 Err(stale())
@@ -313,7 +314,7 @@ impl<S: Storage> Store<S> {
         // One that was found at the opening may still be read by another process.
         let free = |spare: &SpareLog<S::Device>| !storage.is_pinned(&spare.number.name());
         for spare in self.spares.iter_mut().filter(|spare| spare.file_bytes > kept && free(spare)) {
-            spare.device.truncate(kept)?;
+            spare.device(storage)?.truncate(kept)?;
             spare.file_bytes = kept;
         }
         Ok(())
@@ -329,12 +330,10 @@ impl<S: Storage> Store<S> {
             return;
         }
         let file_bytes = if stale { 0 } else { file_bytes };
-        let mut spare = SpareLog { number, device, file_bytes, stale: false };
-        if spare.file_bytes > self.options.log_bytes_kept && spare.device.truncate(self.options.log_bytes_kept).is_ok()
-        {
-            spare.file_bytes = self.options.log_bytes_kept;
-        }
-        self.spares.push(spare);
+        let kept = self.options.log_bytes_kept;
+        let cut = file_bytes > kept && device.truncate(kept).is_ok();
+        let file_bytes = if cut { kept } else { file_bytes };
+        self.spares.push(SpareLog { number, device: Some(device), file_bytes, stale: false });
     }
 
     /// Removes files of an interrupted job or an outlived root. Only for a caller who knows that nobody else has the database

@@ -156,12 +156,15 @@ impl<S: Storage> Store<S> {
         }
         // One that was found at the opening may still be read by another process.
         let free = self.spares.iter().rposition(|spare| !self.storage.is_pinned(&spare.number.name()));
-        if let Some(spare) = free.map(|place| self.spares.remove(place)) {
-            let kept = self.options.log_bytes_kept;
-            if spare.file_bytes > kept {
-                spare.device.truncate(kept)?;
+        if let Some(mut spare) = free.map(|place| self.spares.remove(place)) {
+            let (kept, file_bytes) = (self.options.log_bytes_kept, spare.file_bytes);
+            let device = spare.device(&self.storage)?;
+            if file_bytes > kept {
+                device.truncate(kept)?;
             }
-            return Ok((spare.number, spare.device, spare.file_bytes.min(kept)));
+            if let Some(device) = spare.device {
+                return Ok((spare.number, device, file_bytes.min(kept)));
+            }
         }
         let number = self.free_log_number();
         let name = number.name();

@@ -71,9 +71,7 @@ impl<S: Storage> Store<S> {
         let mut look = 1;
         let (manifest, keys, manifest_device, loaded) = loop {
             match look_at(&storage, &options, mode, key) {
-                Err(Error::Corrupt(_)) if look < looks => look += 1,
-                // A file that was named, and was gone when it was to be opened.
-                Err(Error::Device(error)) if error.kind == DeviceErrorKind::NotFound && look < looks => look += 1,
+                Err(error) if look < looks && may_be_between(&error) => look += 1,
                 other => break other?,
             }
         };
@@ -138,7 +136,17 @@ impl<S: Storage> Store<S> {
 }
 
 /// How often somebody looks before it believes in damage who may be beside a writer.
-const LOOKS_BESIDE_WRITER: u32 = 3;
+pub(crate) const LOOKS_BESIDE_WRITER: u32 = 3;
+
+/// Whether an error may be of two moments: what did not fit together, a file that was named and gone when it was to be opened, or one
+/// that was cut between its length and the reading of it.
+pub(crate) fn may_be_between(error: &Error) -> bool {
+    match error {
+        Error::Corrupt(_) => true,
+        Error::Device(error) => matches!(error.kind, DeviceErrorKind::NotFound | DeviceErrorKind::ShortRead),
+        _ => false,
+    }
+}
 
 type Looked<D> = (Manifest, Option<Keyring>, Option<D>, Loaded<D>);
 

@@ -11,7 +11,7 @@ use crate::format::layout::MANIFEST_SLOT_BYTES;
 use crate::format::manifest::{Manifest, Slot, decode_slot};
 use crate::learn::Learning;
 use crate::log::{Log, LogNumber};
-use crate::recover::{Followed, Loaded, MANIFEST, follow_logs, load};
+use crate::recover::{Followed, LOOKS_BESIDE_WRITER, Loaded, MANIFEST, follow_logs, load, may_be_between};
 use crate::store::{Retired, Store};
 
 impl<S: Storage> Store<S> {
@@ -62,7 +62,14 @@ impl<S: Storage> Store<S> {
     /// Reads everything anew.
     fn load_anew(&mut self, newer: Option<Manifest>) -> Result<()> {
         let manifest = newer.as_ref().unwrap_or(&self.manifest);
-        let loaded = load(&self.storage, manifest, self.keys.as_ref(), &self.options)?;
+        // Who only reads has not got the turn, and may be beside a writer.
+        let mut looks = 1..LOOKS_BESIDE_WRITER;
+        let loaded = loop {
+            match load(&self.storage, manifest, self.keys.as_ref(), &self.options) {
+                Err(error) if may_be_between(&error) && looks.next().is_some() => {}
+                other => break other?,
+            }
+        };
         if let Some(manifest) = newer {
             self.manifest = manifest;
             self.root_confirmed = false;
@@ -173,5 +180,8 @@ impl<S: Storage> Store<S> {
             });
         }
         self.spares = loaded.spares;
+        for spare in &mut self.spares {
+            spare.device = None;
+        }
     }
 }

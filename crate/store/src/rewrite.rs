@@ -252,8 +252,9 @@ impl<S: Storage> Store<S> {
         self.recycle();
         let storage = &self.storage;
         for spare in self.spares.iter_mut().filter(|spare| !storage.is_pinned(&spare.number.name())) {
-            spare.device.truncate(0)?;
-            spare.device.flush()?;
+            let device = spare.device(storage)?;
+            device.truncate(0)?;
+            device.flush()?;
             spare.file_bytes = 0;
         }
         Ok(())

@@ -23,7 +23,7 @@ use core::fmt;
 
 use crate::checkpoint::SourceDevice;
 use crate::codec::{Dictionary, Encoder};
-use crate::device::{Device, Storage};
+use crate::device::{Device, OpenMode, Storage};
 use crate::entropy::Entropy;
 use crate::error::{Error, Limit, Result};
 use crate::file::{FileSet, OpenFile};
@@ -97,10 +97,22 @@ pub struct Store<S: Storage> {
 /// A log file that can be begun anew.
 pub(crate) struct SpareLog<D> {
     pub number: LogNumber,
-    pub device: D,
+    /// None if another process may want it: having it open would keep it from being used again, and who takes it opens it.
+    pub device: Option<D>,
     pub file_bytes: u64,
     /// It holds what must not stay: written under another key or none, or the rest of a torn beginning.
     pub stale: bool,
+}
+
+impl<D: Device> SpareLog<D> {
+    /// Its file, for who is about to change it.
+    pub fn device<S: Storage<Device = D>>(&mut self, storage: &S) -> Result<&D> {
+        let device = match self.device.take() {
+            Some(device) => device,
+            None => storage.open(&self.number.name(), OpenMode::Write)?,
+        };
+        Ok(self.device.insert(device))
+    }
 }
 
 /// A file that is not part of the newest state any more.

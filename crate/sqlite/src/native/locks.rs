@@ -226,6 +226,10 @@ impl ProcessLock for FileLocks {
         Ok(true)
     }
 
+    fn is_held(&self) -> bool {
+        *lock(&self.holders) > 0
+    }
+
     fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
     }

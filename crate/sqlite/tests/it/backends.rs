@@ -181,3 +181,25 @@ fn two_processes_that_write_in_turn_leave_no_files_behind() {
     let names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(names.len() <= 16, "{names:?}");
 }
+
+#[test]
+fn a_process_that_only_reads_keeps_no_log_from_being_used_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = || FileStorage::new(directory.path());
+    let entropy = || Box::new(coffer_sqlite::SystemEntropy);
+    let mut writer = Store::create(files(), entropy(), coffer_store::Options::default(), None).unwrap();
+    let (mut reader, _) = Store::open(files(), entropy(), coffer_store::Options::default(), None).unwrap();
+    for round in 0..40 {
+        for _ in 0..2 {
+            let mut txn = writer.begin();
+            txn.write(PageNo::new(1).unwrap(), &vec![round; writer.page_size().bytes()]).unwrap();
+            writer.commit(txn, Commit::default()).unwrap();
+            reader.refresh().unwrap();
+        }
+        writer.checkpoint(&coffer_store::Inline, 1).unwrap();
+        reader.refresh().unwrap();
+    }
+    let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<_> = names.filter(|name| name.starts_with("log-")).collect();
+    assert!(logs.len() <= 4, "{logs:?}");
+}

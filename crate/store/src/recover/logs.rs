@@ -111,7 +111,7 @@ pub(super) fn load_logs<S: Storage>(
     for number in given_up {
         let Some(index) = candidates.iter().position(|candidate| candidate.number == number) else { continue };
         let Candidate { number, device, file_bytes, .. } = candidates.remove(index);
-        loaded.spares.push(SpareLog { number, device, file_bytes, stale: true });
+        loaded.spares.push(SpareLog { number, device: Some(device), file_bytes, stale: true });
     }
     let end = End {
         commit: manifest.commit,
@@ -220,7 +220,7 @@ fn load_from<D: Device>(
                 }
                 let Candidate { number, device, file_bytes, .. } = candidate;
                 let stale = header.map_or(file_bytes > 0, |header| header.epoch != manifest.epoch);
-                loaded.spares.push(SpareLog { number, device, file_bytes, stale });
+                loaded.spares.push(SpareLog { number, device: Some(device), file_bytes, stale });
                 continue;
             }
         };

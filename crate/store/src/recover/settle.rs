@@ -37,6 +37,9 @@ impl<S: Storage> Store<S> {
     /// ended in order.
     pub fn prove(&mut self) -> Result<()> {
         self.check_writable()?;
+        // A flush of ours may have succeeded because that one's failed, and told nobody but it.
+        let begun = self.log.as_ref().map_or(CommitId::ZERO, |log| log.header.base);
+        self.flushed = self.flushed.min(self.manifest.flushed.max(self.manifest.commit).max(begun));
         if self.flushed < self.view.commit { self.store_again() } else { Ok(()) }
     }
 
@@ -74,7 +77,9 @@ impl<S: Storage> Store<S> {
         }
         for spare in self.spares.iter_mut().filter(|spare| spare.stale) {
             if !self.storage.is_pinned(&spare.number.name())
-                && spare.device.truncate(0).and_then(|()| spare.device.flush()).is_ok()
+                && spare
+                    .device(&self.storage)
+                    .is_ok_and(|device| device.truncate(0).and_then(|()| device.flush()).is_ok())
             {
                 (spare.file_bytes, spare.stale) = (0, false);
             }

@@ -75,7 +75,7 @@ fn put<S: Storage>(store: &mut Store<S>, pages: impl IntoIterator<Item = u32>, v
 }
 
 /// Everything about a store that a reading of everything anew must find as well.
-fn known<S: Storage>(store: &Store<S>) -> impl PartialEq + std::fmt::Debug {
+fn known<S: Storage>(store: &Store<S>) -> impl PartialEq + std::fmt::Debug + use<S> {
     let stats = store.stats();
     let figures = [stats.stored_bytes, stats.log_bytes, stats.log_frames, stats.segments, stats.dead_bytes];
     let requests: Vec<_> = std::iter::successors(store.next_request(RequestId([0; 16])), |(request, _)| {
@@ -182,4 +182,22 @@ fn catching_up_costs_what_was_written_and_not_what_is_there() {
     };
     // Its root, the headers of its logs, and two pieces of the log that was written to; the page index of it all has megabytes.
     assert!(read(20_000) < 300_000);
+}
+
+#[test]
+fn a_log_that_grew_after_its_job_began_is_not_given_up_for_what_the_job_made() {
+    let disk = Counting::default();
+    let [mut store, _] = two(&disk, small());
+    put(&mut store, 1..=10, 1, 1);
+    assert!(store.seal_log().unwrap());
+    let job = store.fold_job().unwrap().unwrap();
+    // Reading everything anew, the newest log takes commits, whoever had sealed it.
+    store.refresh().unwrap();
+    put(&mut store, 5..=5, 2, 2);
+    store.seal_log().unwrap();
+    assert!(store.run_job(job, &Inline, 1).is_err());
+    let before = known(&store);
+    drop(store);
+    let (anew, _) = Store::open(disk, Box::new(Seeded(3)), small(), Some(&slot_key(5))).unwrap();
+    assert_eq!(known(&anew), before);
 }
