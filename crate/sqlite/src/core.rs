@@ -126,8 +126,12 @@ where
         let mut store = lock(&self.store);
         let Some(store) = store.as_mut() else { return Err(Error::Poisoned) };
         let result = section(store);
-        if let (Err(_), true, Some(process)) = (&result, store.is_poisoned(), self.process()) {
-            process.lost_track();
+        if let (Err(error), Some(process)) = (&result, self.process()) {
+            match error {
+                _ if store.is_poisoned() => process.lost_track(),
+                Error::Device(error) if error.kind == DeviceErrorKind::NoSpace => process.took_back(),
+                _ => {}
+            }
         }
         result
     }
@@ -172,7 +176,16 @@ where
         })?;
         refreshed?;
         process.saw(news);
+        self.heed_taken_back(process);
         Ok(())
+    }
+
+    /// Forgets what was seen of a commit that another process took back. Whoever reads or writes at the moment gets a conflict.
+    fn heed_taken_back(&self, process: &dyn ProcessLock) {
+        if process.was_taken_back() {
+            self.reloads.fetch_add(1, Ordering::Relaxed);
+            self.cache.clear();
+        }
     }
 
     /// Tries to become the writer. With other processes about, the head is the newest of all when this returns true.
@@ -476,6 +489,7 @@ where
         if let Some(news) = news {
             process.saw(news);
         }
+        self.heed_taken_back(process);
         Ok(())
     }
 

@@ -39,6 +39,11 @@ pub trait ProcessLock: Portable {
     fn release_write(&self);
     /// Tells other processes that there is something new to read.
     fn announce(&self);
+    /// A commit of ours failed for want of room, and another process may have seen it before it was taken back: its number will be
+    /// used again, so that nothing may be kept that is known by it.
+    fn took_back(&self);
+    /// Whether another process has said so since this was last asked.
+    fn was_taken_back(&self) -> bool;
     /// What other processes have announced since [`ProcessLock::saw`], if anything.
     fn news(&self) -> Result<Option<u64>, DeviceError>;
     /// The news have been taken in.

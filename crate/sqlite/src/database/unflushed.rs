@@ -125,3 +125,52 @@ fn who_could_not_store_it_again_leaves_that_to_the_one_after() {
         assert_eq!(machine.after_a_power_cut(Crash::DropAll), "1,2", "seed {seed}");
     }
 }
+
+fn value(database: &Database<SimStorage>) -> String {
+    database.connect().unwrap().query_row("select x from t", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_commit_that_another_process_saw_and_its_writer_took_back_leaves_nothing() {
+    let machine = Machine::new(7);
+    let one = machine.process("one").unwrap();
+    run(&one, "create table t(x); insert into t values ('before')");
+    let two = machine.process("two").unwrap();
+    let reader = two.connect().unwrap();
+    let seen = || -> String { reader.query_row("select x from t", [], |row| row.get(0)).unwrap() };
+    assert_eq!(seen(), "before");
+    let log = machine.disk.bytes("log-0").unwrap();
+    run(&one, "update t set x = 'unseen'");
+    assert_eq!(seen(), "unseen");
+    // As a write that found the disk full when everything of it that counts was there.
+    let device = machine.disk.open("log-0", coffer_store::OpenMode::Write).unwrap();
+    coffer_store::Device::truncate(&device, log.len() as u64).unwrap();
+    coffer_store::Device::write_at(&device, 0, &log).unwrap();
+    one.reload().unwrap();
+    let process = one.core.process().unwrap();
+    assert!(process.try_write().unwrap());
+    process.took_back();
+    process.release_write();
+    assert_eq!(value(&one), "before");
+    assert_eq!(seen(), "before");
+    // The same number, and other content.
+    run(&one, "update t set x = 'behind'");
+    assert_eq!(seen(), "behind");
+    run(&two, "update t set x = x || ' it'");
+    assert_eq!((value(&one), seen()), ("behind it".to_owned(), "behind it".to_owned()));
+}
+
+#[test]
+fn a_commit_without_room_is_said_to_be_taken_back() {
+    let machine = Machine::new(8);
+    let (one, two) = (machine.process("one").unwrap(), machine.process("two").unwrap());
+    run(&one, "create table t(x)");
+    let told = |database: &Database<SimStorage>| database.core.process().unwrap().was_taken_back();
+    assert!(!told(&two));
+    machine.disk.set_faults(Faults { disk_bytes: Some(machine.disk.used()), ..Faults::none() });
+    assert!(one.connect().unwrap().execute_batch("insert into t values (randomblob(3000000))").is_err());
+    machine.disk.set_faults(Faults::none());
+    assert_eq!((told(&one), told(&two), told(&two)), (false, true, false));
+    run(&two, "insert into t values ('there is room')");
+    assert_eq!(value(&one), "there is room");
+}

@@ -9,9 +9,10 @@
 //! ```
 //! The system drops all of them when a process dies, however it dies.
 //!
-//! I1  `lock-write` also holds two counts. The first grows whenever a process becomes the writer, before it writes: who
+//! I1  `lock-write` also holds three counts. The first grows whenever a process becomes the writer, before it writes: who
 //!     finds it changed has to look again, even if that process died half-way. The second grows after each commit, and
-//!     tells readers that looking again is worth it. Behind them stands whether a writer is at work: where one died, or
+//!     tells readers that looking again is worth it. The third grows when a commit was taken back that somebody may have seen. Between
+//!     them stands whether a writer is at work: where one died, or
 //!     ended without knowing what it had stored, the next one finds that and stores it again.
 //! I2  The lock on `lock-write` is counted inside the process: transactions and maintenance may hold it together.
 //! I3  Who only reads makes no files, nor does anybody beside a single-file database before it writes: where there are none,
@@ -55,6 +56,8 @@ pub(crate) struct FileLocks {
     lost_track: AtomicBool,
     /// The second count as of which we have looked.
     seen: AtomicU64,
+    /// The third count that we have heeded.
+    taken_back: AtomicU64,
 }
 
 struct Open {
@@ -68,9 +71,10 @@ const BEGUN: usize = 0;
 const ANNOUNCED: usize = 1;
 /// 1 while a writer is at work.
 const AT_WORK: usize = 2;
-const COUNTS: usize = 3;
+const TAKEN_BACK: usize = 3;
+const COUNTS: usize = 4;
 /// The counts, and what keeps their block.
-const WRITE_BYTES: u64 = 32;
+const WRITE_BYTES: u64 = 40;
 
 impl Open {
     fn new(storage: &FileStorage, reader: bool, make: bool) -> Result<Self, DeviceError> {
@@ -123,11 +127,13 @@ impl FileLocks {
             unproven: AtomicBool::new(false),
             lost_track: AtomicBool::new(false),
             seen: AtomicU64::new(0),
+            taken_back: AtomicU64::new(0),
         };
         if let Ok(Some(open)) = locks.look(false) {
             // Read before the database is: whatever comes later is news.
             locks.begun.store(open.counts.load(BEGUN), Ordering::Relaxed);
             locks.seen.store(open.counts.load(ANNOUNCED), Ordering::Relaxed);
+            locks.taken_back.store(open.counts.load(TAKEN_BACK), Ordering::Relaxed);
         }
         locks
     }
@@ -157,6 +163,7 @@ impl FileLocks {
     fn forget(&self) {
         self.lost_sight();
         self.seen.store(u64::MAX, Ordering::Release);
+        self.taken_back.store(0, Ordering::Release);
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -268,6 +275,22 @@ impl ProcessLock for FileLocks {
     fn announce(&self) {
         let Some(open) = self.known().filter(|_| !self.reader) else { return };
         self.seen.store(Self::count_on(&open, ANNOUNCED), Ordering::Release);
+    }
+
+    fn took_back(&self) {
+        if !self.is_held() {
+            return;
+        }
+        if let Some(open) = self.known() {
+            self.taken_back.store(Self::count_on(&open, TAKEN_BACK), Ordering::Release);
+            self.seen.store(Self::count_on(&open, ANNOUNCED), Ordering::Release);
+        }
+    }
+
+    fn was_taken_back(&self) -> bool {
+        let Some(open) = self.known() else { return false };
+        let count = open.counts.load(TAKEN_BACK);
+        self.taken_back.swap(count, Ordering::AcqRel) != count
     }
 
     fn news(&self) -> Result<Option<u64>, DeviceError> {
