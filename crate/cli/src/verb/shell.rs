@@ -174,7 +174,8 @@ impl Session {
         let (began, before) = (Instant::now(), self.connection.total_changes());
         let ran = script::run_one(&self.connection, sql, &[], &self.style, &mut self.out);
         self.out.flush()?;
-        if hold.take() && ran.is_err() && !self.interactive {
+        // Also one that came when the statement was over: it was meant for the script, which goes no further.
+        if hold.take() && !self.interactive {
             return Err(Failure::interrupted());
         }
         let rows = ran?;
