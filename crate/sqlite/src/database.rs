@@ -258,7 +258,7 @@ where
             ..coffer_store::Options::default()
         };
         // Recovery may drop an unfinished tail and begin a root: not while another process is writing one. To read what is there nobody
-        // waits for that one, though: what is left undone is done with the first turn to write.
+        // waits for that one, though: what it wrote is taken in with the first turn to write, and tidying up left to an opening that has it.
         let writer = match &at.process {
             // A single file that nobody has written to has nothing to recover.
             Some(process) if !options.read_only && (at.base.is_none() || process.is_used()) => {

@@ -30,6 +30,10 @@ impl<S: Storage> Store<S> {
         if newer.is_some() || !self.follow() {
             self.load_anew(newer)?;
         }
+        // There is another process, which may want them.
+        for spare in &mut self.spares {
+            spare.device = None;
+        }
         Ok(self.view.commit != before)
     }
 
@@ -180,8 +184,5 @@ impl<S: Storage> Store<S> {
             });
         }
         self.spares = loaded.spares;
-        for spare in &mut self.spares {
-            spare.device = None;
-        }
     }
 }
