@@ -1,12 +1,12 @@
 // Runs the tests of crate/web as wasm in a headless Chromium's dedicated worker, through wasm-pack and the local chromedriver, and those
-// of crate/sqlite that need neither files nor threads; with `web` or `sqlite` as the first word, only those of that crate.
+// of crate/sqlite that need neither files nor threads, and those of crate/gcm; with `web`, `sqlite` or `gcm` as the first word, only those.
 
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { chromiumArguments } from './browsers.mjs'
 import { entry, must, root, wasmEnvironment } from './rust.mjs'
 
-const crates = ['web', 'sqlite']
+const crates = ['web', 'sqlite', 'gcm']
 
 await entry(async (args) => {
   // Unoptimised wasm on a busy machine takes longer than the runner's 20 seconds for the tests of one binary.

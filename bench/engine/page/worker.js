@@ -9,6 +9,8 @@ const bodies = [
   { name: 'open', title: 'open a database of 1,000,000 pages', steps: 1 },
   { name: 'recover', title: 'recover a log of 64 MiB', steps: 1 },
   { name: 'fold', title: 'fold a log of 2000 pages', steps: 1 },
+  { name: 'seal', title: 'seal 4 KiB, coffer-gcm', steps: 200 },
+  { name: 'seal-there', title: 'seal 4 KiB, aes-gcm', steps: 200 },
 ]
 const rounds = 7
 

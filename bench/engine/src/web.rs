@@ -1,5 +1,7 @@
 //! The bodies in a browser: the page steps them and keeps the time.
 
+use aes_gcm::KeyInit;
+use aes_gcm::aead::AeadInOut;
 use coffer_store::{Inline, MemStorage};
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -16,7 +18,13 @@ enum Kind {
     Open(OpenBody<MemStorage>),
     Recover(RecoverBody<MemStorage>),
     Fold(Option<FoldBody<MemStorage>>),
+    /// By coffer-gcm, and by the crate that Coffer has natively.
+    Seal(Box<coffer_gcm::Aes256Gcm>, Vec<u8>),
+    SealThere(Box<aes_gcm::Aes256Gcm>, Vec<u8>),
 }
+
+/// A page of 8 KiB, as small as it usually is when it is sealed.
+const SEALED_BYTES: usize = 4096;
 
 #[wasm_bindgen]
 impl Body {
@@ -30,6 +38,8 @@ impl Body {
             "open" => Kind::Open(OpenBody::new(storage, 1_000_000)),
             "recover" => Kind::Recover(RecoverBody::new(storage, 64 << 20)),
             "fold" => Kind::Fold(None),
+            "seal" => Kind::Seal(Box::new(coffer_gcm::Aes256Gcm::new(&[7; 32])), vec![1; SEALED_BYTES]),
+            "seal-there" => Kind::SealThere(Box::new(aes_gcm::Aes256Gcm::new(&[7; 32].into())), vec![1; SEALED_BYTES]),
             _ => return None,
         }))
     }
@@ -39,7 +49,8 @@ impl Body {
         match &mut self.0 {
             Kind::Commit(body) => body.prepare(),
             Kind::Fold(body) => *body = Some(FoldBody::new(MemStorage::new())),
-            Kind::Read(_) | Kind::Scan(_) | Kind::Open(_) | Kind::Recover(_) => {}
+            Kind::Read(_) | Kind::Scan(_) | Kind::Open(_) | Kind::Recover(_) | Kind::Seal(..) | Kind::SealThere(..) => {
+            }
         }
     }
 
@@ -52,6 +63,10 @@ impl Body {
                 Kind::Scan(body) => drop(body.scan()),
                 Kind::Open(body) => drop(body.step()),
                 Kind::Recover(body) => drop(body.step()),
+                Kind::Seal(cipher, bytes) => drop(cipher.seal(&[1; 12], &[2; 32], bytes)),
+                Kind::SealThere(cipher, bytes) => {
+                    drop(cipher.encrypt_inout_detached(&[1; 12].into(), &[2; 32], bytes.as_mut_slice().into()));
+                }
                 Kind::Fold(body) => drop(body.as_mut().map(|body| body.step(&Inline, 1))),
             }
         }

@@ -9,10 +9,12 @@
 use core::fmt;
 use core::str::FromStr;
 
-#[cfg(feature = "aes-gcm")]
-use aes_gcm::aead;
-#[cfg(all(feature = "chacha20poly1305", not(feature = "aes-gcm")))]
+#[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
+use aes_gcm::{Aes256Gcm, aead};
+#[cfg(all(feature = "chacha20poly1305", any(not(feature = "aes-gcm"), target_family = "wasm")))]
 use chacha20poly1305::aead;
+#[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+use coffer_gcm::Aes256Gcm;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -37,7 +39,7 @@ pub enum Cipher {
     None = 0,
     /// AES-256 in Galois/counter mode: the fastest where the processor helps.
     Aes256Gcm = 1,
-    /// ChaCha20-Poly1305 (RFC 8439): the faster one in wasm.
+    /// ChaCha20-Poly1305 (RFC 8439): the faster one where nothing helps, as in wasm.
     ChaCha20Poly1305 = 2,
 }
 
@@ -119,7 +121,7 @@ pub struct Subkey {
 
 enum Engine {
     #[cfg(feature = "aes-gcm")]
-    Aes256Gcm(alloc::boxed::Box<aes_gcm::Aes256Gcm>),
+    Aes256Gcm(alloc::boxed::Box<Aes256Gcm>),
     #[cfg(feature = "chacha20poly1305")]
     ChaCha20Poly1305(alloc::boxed::Box<chacha20poly1305::ChaCha20Poly1305>),
 }
@@ -212,8 +214,14 @@ impl Engine {
             Cipher::None => None,
             #[cfg(feature = "aes-gcm")]
             Cipher::Aes256Gcm => {
+                #[cfg(not(target_family = "wasm"))]
                 use aes_gcm::KeyInit;
-                Some(Self::Aes256Gcm(alloc::boxed::Box::new(aes_gcm::Aes256Gcm::new(secret.expose().into()))))
+                #[cfg_attr(
+                    target_family = "wasm",
+                    expect(clippy::useless_conversion, reason = "the other one wants an array of its own")
+                )]
+                let engine = Aes256Gcm::new(secret.expose().into());
+                Some(Self::Aes256Gcm(alloc::boxed::Box::new(engine)))
             }
             #[cfg(feature = "chacha20poly1305")]
             Cipher::ChaCha20Poly1305 => {
@@ -228,8 +236,10 @@ impl Engine {
 
     fn seal(&self, nonce: &[u8; NONCE_BYTES], associated: &[u8], data: &mut [u8]) -> Result<[u8; TAG_BYTES], Refused> {
         match self {
-            #[cfg(feature = "aes-gcm")]
+            #[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
             Self::Aes256Gcm(engine) => seal_with(&**engine, nonce, associated, data),
+            #[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+            Self::Aes256Gcm(engine) => engine.seal(nonce, associated, data).map_err(|coffer_gcm::Refused| Refused),
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305(engine) => seal_with(&**engine, nonce, associated, data),
         }
@@ -243,15 +253,17 @@ impl Engine {
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), Refused> {
         match self {
-            #[cfg(feature = "aes-gcm")]
+            #[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
             Self::Aes256Gcm(engine) => open_with(&**engine, nonce, associated, data, tag),
+            #[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+            Self::Aes256Gcm(engine) => engine.open(nonce, associated, data, tag).map_err(|coffer_gcm::Refused| Refused),
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305(engine) => open_with(&**engine, nonce, associated, data, tag),
         }
     }
 }
 
-#[cfg(any(feature = "aes-gcm", feature = "chacha20poly1305"))]
+#[cfg(any(all(feature = "aes-gcm", not(target_family = "wasm")), feature = "chacha20poly1305"))]
 fn seal_with<A>(
     engine: &A,
     nonce: &[u8; NONCE_BYTES],
@@ -264,7 +276,7 @@ where
     engine.encrypt_inout_detached(nonce.into(), associated, data.into()).map(Into::into).map_err(|_| Refused)
 }
 
-#[cfg(any(feature = "aes-gcm", feature = "chacha20poly1305"))]
+#[cfg(any(all(feature = "aes-gcm", not(target_family = "wasm")), feature = "chacha20poly1305"))]
 fn open_with<A>(
     engine: &A,
     nonce: &[u8; NONCE_BYTES],

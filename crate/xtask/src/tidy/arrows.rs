@@ -9,13 +9,14 @@ pub const RULE: &str = "arrow";
 
 /// Which crates of the workspace each of them may use. `coffer-sim` may also test any of them (a dev-dependency).
 const ARROWS: &[(&str, &[&str])] = &[
-    ("coffer-store", &[]),
+    ("coffer-gcm", &[]),
+    ("coffer-store", &["coffer-gcm"]),
     ("coffer-sqlite", &["coffer-store"]),
     ("coffer-sim", &["coffer-store", "coffer-sqlite"]),
     // The simulator only behind the feature `suite`: the backend suite in browsers runs in the module itself.
     ("coffer-web", &["coffer-sqlite", "coffer-store", "coffer-sim"]),
     ("coffer", &["coffer-sqlite", "coffer-store", "coffer-sim"]),
-    ("coffer-bench", &["coffer-store"]),
+    ("coffer-bench", &["coffer-gcm", "coffer-store"]),
     ("xtask", &[]),
 ];
 
