@@ -206,6 +206,30 @@ for (const engine of engines) {
       assert.deepEqual([seen.learning, seen.workers, seen.more, seen.folded, seen.bytes, seen.check], [1, 2, 1, true, 0, 'ok'])
     })
 
+    await t.test('a trap in it is told, however late the news of it comes', async () => {
+      const seen = await page.evaluate(async (backend) => {
+        const { heard, next, pause } = window.coffer
+        const { filled, row, times } = window.tried
+        heard.length = 0
+        const late = next('late')
+        const { db, errors } = await filled('late', 60_000, { backend, how: '?trap&late' })
+        const came = (await late) !== undefined
+        for (let wait = 0; wait < 200 && errors.length === 0; wait += 1) await pause(50)
+        // It has a lock for as long as it lives.
+        const lives = async () => (await navigator.locks.query()).held.some(({ name }) => /^coffer\/helper\/[^/]+$/.test(name))
+        for (let wait = 0; wait < 200 && (await lives()); wait += 1) await pause(50)
+        const left = await lives()
+        await row(db)
+        const check = Object.values(await db.get('pragma integrity_check'))[0]
+        await db.close()
+        return { came, errors, left, learning: times('learning'), check }
+      }, backend)
+      assert.ok(seen.came, 'nothing was held back')
+      assert.equal(seen.errors.length, 1, JSON.stringify(seen.errors))
+      assert.match(seen.errors[0], /^io .*unreachable/)
+      assert.deepEqual([seen.left, seen.learning, seen.check], [false, 1, 'ok'])
+    })
+
     await t.test('commits and checkpoints go between its jobs', async () => {
       const seen = await page.evaluate(async (backend) => {
         const { heard, info, next } = window.coffer
@@ -354,7 +378,7 @@ for (const engine of engines) {
 
     await t.test('the native command reads what was stored with it', async () => {
       const files = await page.evaluate(async (backend) => {
-        const { info, open } = window.coffer
+        const { info, open, textsOf } = window.coffer
         const { filled, learnt } = window.tried
         const { db } = await filled('native', 60_000, { backend })
         const { stored_bytes: plain } = await info(db)
@@ -363,11 +387,7 @@ for (const engine of engines) {
         const again = await open('native', { backend, readonly: true })
         const { dictionary_bytes: bytes } = await info(again)
         await again.close()
-        if (bytes === 0) return undefined
-        const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('coffer')).getDirectoryHandle('native')
-        const found = {}
-        for await (const [file, handle] of folder.entries()) found[file] = btoa(Array.from(new Uint8Array(await (await handle.getFile()).arrayBuffer()), (byte) => String.fromCharCode(byte)).join(''))
-        return found
+        return bytes === 0 ? undefined : textsOf(backend, 'native')
       }, backend)
       assert.ok(files !== undefined, 'there is no dictionary')
       mkdirSync(path.join(work, engine))

@@ -6,14 +6,14 @@
 // I1  It keeps no file open but the one that it is making, and that one only while it is at it. It removes none: whoever gave the job does.
 // I2  When its owner is gone, it goes.
 // I3  Between two steps it hears messages. A step is some milliseconds; only learning takes a second, and then no file is open.
-// I4  When its engine traps it says so and goes: what trapped is not called again.
+// I4  When its engine traps it says so, and what trapped is not called again. It goes when that was heard: its lock, which says less, must not
+//     be free before.
 
 import { Task, initSync } from '../../wasm/coffer_web.js'
 import type { SyncFile } from '../../wasm/coffer_web.js'
 import { CofferError, encodeError } from '../error.js'
 import type { OpenFile } from './directory.js'
 import type { FromHelper, ToHelper } from '../errands.js'
-import type { Failure } from '../protocol.js'
 import { OpfsDirectory } from './opfs.js'
 import { Turns } from './turns.js'
 
@@ -66,8 +66,7 @@ class CheckpointWorker {
         void this.#run(message).then((answer) => {
           this.#busy = false
           this.#stopping = false
-          if (answer.kind === 'failed') this.#fail(answer.failure)
-          else this.#send(answer, answer.kind === 'done' ? [answer.done.buffer] : [])
+          this.#send(answer, answer.kind === 'done' ? [answer.done.buffer] : [])
         })
         return
       case 'fetched': {
@@ -177,11 +176,6 @@ class CheckpointWorker {
       this.#fetches.set(fetch, resolve)
       this.#send({ kind: 'fetch', fetch, source, at, length })
     })
-  }
-
-  #fail(failure: Failure): void {
-    this.#send({ kind: 'failed', failure })
-    if (failure.code === 'worker_lost') this.#end() // I4
   }
 
   #close(): void {

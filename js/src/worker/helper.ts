@@ -159,7 +159,7 @@ export class Helper {
         }
         return
       default:
-        // It trapped and has ended itself; the errand is as good as before.
+        // It trapped and is to go; the errand is as good as before.
         if (message.kind === 'failed' && message.failure.code === 'worker_lost') return this.#gone(message.failure)
         if (message.kind === 'done') this.#losses = 0
         return this.#errand?.resolve(message)
@@ -195,7 +195,7 @@ export class Helper {
     this.#port = undefined
     if (port !== undefined) {
       this.#post(port, { kind: 'end' })
-      // What its lock told of first would be counted again by its last words, which Firefox delivers all the same.
+      // What its lock told of first must not be counted again by its last words, which Firefox delivers all the same.
       port.onmessage = null
       port.close()
     }

@@ -4,6 +4,7 @@
 // room    that there are so many bytes of room
 // trap    that the engine of the checkpoint worker traps in the first job that learns, and then in every call
 // busy    that the checkpoint worker is so many milliseconds deaf when it begins to learn
+// late    that the database worker hears of a failure of its checkpoint worker only when a lock that this one gave up would be known to be free
 
 const channel = new BroadcastChannel('watched')
 const asked = new URLSearchParams(location.search)
@@ -40,6 +41,22 @@ if (asked.has('trap') || asked.has('busy')) {
     const { exports } = new Instance(module, imports)
     return { exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, typeof value === 'function' ? disturbed(value) : value])) }
   }
+}
+
+// What a port brings and what a lock tells come by different ways, and WebKit's locks are often the faster.
+if (asked.has('late')) {
+  const lateMs = 1000
+  const late = new WeakSet()
+  addEventListener('message', ({ data }) => {
+    data?.helper?.addEventListener('message', (event) => {
+      if (event.data.kind !== 'failed' || late.has(event)) return
+      event.stopImmediatePropagation()
+      channel.postMessage({ at: 'late' })
+      const again = new MessageEvent('message', { data: event.data })
+      late.add(again)
+      setTimeout(() => event.target.dispatchEvent(again), lateMs)
+    })
+  })
 }
 
 importScripts('/dist/worker.js')
