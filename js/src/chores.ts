@@ -2,7 +2,7 @@
 
 import { type Channel, reason } from './channel.js'
 import { checkLong } from './check.js'
-import { CofferError } from './error.js'
+import { CofferError, codeOf } from './error.js'
 import type { LongOptions, Progress } from './types.js'
 import type { ChoreCall, ChoreState, Verb, VerbAnswer } from './verbs.js'
 
@@ -34,7 +34,7 @@ async function repeatedly(channel: Channel, call: ChoreCall, options: ChoreOptio
     try {
       return await once(channel, call, options)
     } catch (error) {
-      if (!(error instanceof CofferError && error.code === 'aborted') || channel.joins === joins) throw error
+      if (codeOf(error) !== 'aborted' || channel.joins === joins) throw error
       if (options.take !== undefined || options.transaction !== undefined) {
         throw new CofferError('worker_lost', 'the worker that had this in hand is gone; begin it again', { cause: error, detail: { committed: false } })
       }

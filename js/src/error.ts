@@ -32,6 +32,11 @@ export class CofferError extends Error {
   }
 }
 
+/** What to act on, of whatever was thrown. */
+export function codeOf(error: unknown): unknown {
+  return (error as Partial<CofferError> | undefined)?.code
+}
+
 function isCode(code: string): code is ErrorCode {
   return Object.hasOwn(codes, code)
 }

@@ -4,7 +4,7 @@ import { Channel } from './channel.js'
 import { checkOpening, must } from './check.js'
 import { heed } from './chores.js'
 import { WorkerDatabase } from './database.js'
-import { CofferError, decodeError } from './error.js'
+import { CofferError, codeOf, decodeError } from './error.js'
 import { compressionOf } from './form.js'
 import type { FromWorker, Opening, ToWorker } from './protocol.js'
 import { plainOf, plainOfNew } from './keys.js'
@@ -26,22 +26,37 @@ export function openFrom(browser: Source, name: string, options: OpenOptions): P
 }
 
 async function opened(browser: Source, name: string, options: OpenOptions): Promise<Database> {
-  const { signal } = options
-  const source = await sourceHere(browser, options.backend)
+  const { backend, signal } = options
+  const source = await sourceHere(browser, backend)
   heed(signal)
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
-  const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
+  const giveUp = (): void => channel.end(new CofferError('aborted', 'it was given up'))
   signal?.addEventListener('abort', giveUp, { once: true })
+  let made: boolean | undefined
   try {
     const module = await source.module(options.wasm)
-    const { coffer, sqlite } = await channel.open({ ...opening(name, options, await keyFor(source, name, options)), kind: 'open', module })
+    let key = options.key
+    if (key?.kind === 'wrapped') {
+      // It is unwrapped from what the database has stored, or made anew for a new one.
+      let root
+      try {
+        if (backend !== 'memory') root = (await administer(source, { do: 'inspect', name, backend }, options)) as Root
+      } catch (error) {
+        if (codeOf(error) !== 'not_found') throw error
+      }
+      made = !root
+      key = await (root ? plainOf(key, root.slots) : plainOfNew(key))
+    }
+    const { coffer, sqlite } = await channel.open({ ...opening(name, options, key), kind: 'open', module })
     database = new WorkerDatabase(name, { coffer, sqlite }, channel, options)
     watchPage(channel)
     return database
   } catch (error) {
     channel.end(new CofferError('closed', 'the database did not open'))
     heed(signal)
+    // Another tab has made it meanwhile, with a key that was made there.
+    if (made && codeOf(error) === 'wrong_key') return await opened(browser, name, options)
     throw error
   } finally {
     signal?.removeEventListener('abort', giveUp)
@@ -69,18 +84,6 @@ function opening(name: string, options: OpenOptions, key: PlainKey | undefined):
     ...(key !== undefined && { key }),
     name,
   }
-}
-
-/** A wrapped key is unwrapped from what the database has stored, or made anew for a new one. */
-async function keyFor(source: Source, name: string, { key, backend, ...options }: OpenOptions): Promise<PlainKey | undefined> {
-  if (key?.kind !== 'wrapped') return key
-  let root
-  try {
-    if (backend !== 'memory') root = (await administer(source, { do: 'inspect', name, backend }, options)) as Root
-  } catch (error) {
-    if (!(error instanceof CofferError && error.code === 'not_found')) throw error
-  }
-  return root === undefined ? plainOfNew(key) : plainOf(key, root.slots)
 }
 
 /** Has a worker of its own do something for which no database is open. */

@@ -12,7 +12,7 @@ export function watchPage(channel: Channel): void {
     target.addEventListener(name, (event) => {
       if (channel.ended !== undefined) stop.abort()
       // A page that is shown or hidden for good says so, too.
-      else if (!('persisted' in event) || event.persisted === true) heed()
+      else if ((event as Partial<PageTransitionEvent>).persisted !== false) heed()
     }, { signal: stop.signal })
   listen(window, 'pagehide', () => channel.away())
   listen(document, 'freeze', () => channel.away())

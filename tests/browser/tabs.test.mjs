@@ -793,6 +793,70 @@ const cases = {
     },
     gives: { kept: true, check: 'ok' },
   },
+
+  'tabs that make it at once with a key that the caller wraps have one key in the end, and lose nothing': {
+    run: async (name, options) => {
+      const { outcome, settles, tab, until } = window.tabs
+      const masked = (mask) => (bytes) => bytes.map((byte) => byte ^ mask)
+      const places = await Promise.all([tab(), tab(), tab()])
+      // Each has looked, and found nothing, before any of them goes on.
+      let wraps = 0
+      const wrapping = (mask) => ({
+        kind: 'wrapped',
+        wrap: async (bytes) => {
+          wraps += 1
+          await until(() => wraps >= places.length)
+          return masked(mask)(bytes)
+        },
+        unwrap: masked(mask),
+      })
+      const key = wrapping(0x5a)
+      const opened = await settles(Promise.allSettled(places.map(({ open }) => open(name, { ...options, key }))))
+      const codes = opened.map(({ reason }) => reason?.code ?? 'fine')
+      const all = opened.flatMap(({ value }) => value ?? [])
+      const leaders = all.map(({ leader }) => leader).sort()
+      await all[0].exec('create table t(x)')
+      await settles(Promise.all(all.map((db, x) => db.run('insert into t values (?)', [x]))))
+      // Those that go on open the files by themselves, one after another.
+      const counts = []
+      let left = all
+      while (left.length > 0) {
+        for (const db of left) counts.push((await settles(db.get('select count(*) as n from t'))).n)
+        const leading = left.find(({ leader }) => leader === 'self')
+        const rest = left.filter((db) => db !== leading)
+        await leading.close()
+        await settles(until(() => rest.length === 0 || rest.some(({ leader }) => leader === 'self')))
+        left = rest
+      }
+      const last = await settles(places[0].open(name, { ...options, key }))
+      const { n } = await last.get('select count(*) as n from t')
+      const check = Object.values(await last.get('pragma integrity_check'))[0]
+      const slots = (await last.keys.list()).length
+      await last.close()
+      const stranger = await outcome(places[1].open(name, { ...options, key: wrapping(0x11) }))
+      for (const place of places) place.close()
+      return { codes, leaders, counts: [...new Set(counts)], n, check, slots, wraps, stranger }
+    },
+    gives: { codes: ['fine', 'fine', 'fine'], leaders: ['other', 'other', 'self'], counts: [3], n: 3, check: 'ok', slots: 1, wraps: 3, stranger: 'wrong_key' },
+  },
+
+  'one that comes to what was made a moment ago, and not written to, unwraps the key of that': {
+    run: async (name, options) => {
+      const { outcome, settles, tab } = window.tabs
+      const [a, b] = [await tab(), await tab()]
+      const mask = (bytes) => bytes.map((byte) => byte ^ 0x5a)
+      let wraps = 0
+      const key = { kind: 'wrapped', wrap: (bytes) => ((wraps += 1), mask(bytes)), unwrap: mask }
+      const first = await settles(a.open(name, { ...options, key }))
+      const coming = b.open(name, { ...options, key })
+      const code = await settles(outcome(coming.then(() => undefined)))
+      await coming.then((db) => db.close(), () => undefined)
+      await first.close()
+      for (const place of [a, b]) place.close()
+      return { code, wraps }
+    },
+    gives: { code: 'fine', wraps: 1 },
+  },
 }
 
 /** How many times a tab is closed or its leader dies. In the test runs of every day fewer than proves much: COFFER_ROUNDS=50 is the proof. */

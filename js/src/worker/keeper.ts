@@ -72,6 +72,8 @@ export class Keeper {
       undo = (): Promise<void> => keeper.close()
       // A script whose first commit had to wait for a file would be begun again in the middle.
       if (opening.readonly !== true) await files.prepareNext(database.nextFiles())
+      // What was made is there for everybody: a tab that comes now looks for its key.
+      await directory.settle()
       keeper.idle()
       return keeper
     } catch (error) {
