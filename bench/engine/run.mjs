@@ -26,7 +26,7 @@ await entry(async () => {
   const env = await wasmEnvironment()
   Object.assign(process.env, env)
   const folder = path.join(targetDirectory(), 'bench-engine')
-  must('wasm-pack', ['build', path.join(root, 'bench', 'engine'), '--release', '--target', 'web', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', folder], env)
+  must('wasm-pack', ['build', path.join(root, 'bench', 'engine'), '--profile', 'wasm', '--target', 'web', '--mode', 'no-install', '--no-pack', '--no-opt', '--out-dir', folder], env)
   for (const name of ['index.html', 'worker.js']) fs.copyFileSync(path.join(root, 'bench', 'engine', 'page', name), path.join(folder, name))
   const server = await serve(folder)
   const { page, close } = await launch('chromium')

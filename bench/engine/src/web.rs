@@ -38,7 +38,7 @@ impl Body {
             "open" => Kind::Open(OpenBody::new(storage, 1_000_000)),
             "recover" => Kind::Recover(RecoverBody::new(storage, 64 << 20)),
             "fold" => Kind::Fold(None),
-            "seal" => Kind::Seal(Box::new(coffer_gcm::Aes256Gcm::new(&[7; 32])), vec![1; SEALED_BYTES]),
+            "seal" => Kind::Seal(coffer_gcm::Aes256Gcm::boxed(&[7; 32]), vec![1; SEALED_BYTES]),
             "seal-there" => Kind::SealThere(Box::new(aes_gcm::Aes256Gcm::new(&[7; 32].into())), vec![1; SEALED_BYTES]),
             _ => return None,
         }))

@@ -24,28 +24,32 @@ const SLICES: usize = 8;
 const SUBSTITUTION: u8 = 0x63;
 
 /// The keys of the rounds, sliced.
-pub struct Aes256(Zeroizing<[[Pair; SLICES]; ROUNDS + 1]>);
+pub struct Aes256(Zeroizing<[[Lane; SLICES]; ROUNDS + 1]>);
 
 impl Aes256 {
-    pub fn new(key: &[u8; KEY_BYTES]) -> Self {
-        let keys = expand(key);
-        let mut sliced = Zeroizing::new([[[0; 2]; SLICES]; ROUNDS + 1]);
-        for (round, (sliced, key)) in sliced.iter_mut().zip(keys.chunks_exact(BLOCK_BYTES)).enumerate() {
+    /// Without a key, which [`Aes256::set_key`] writes where this lies then: what is moved leaves copies behind.
+    pub fn unset() -> Self {
+        Self(Zeroizing::new([[Lane::splat(0); SLICES]; ROUNDS + 1]))
+    }
+
+    pub fn set_key(&mut self, key: &[u8; KEY_BYTES]) {
+        let mut keys = Zeroizing::new([0; (ROUNDS + 1) * BLOCK_BYTES]);
+        expand(key, &mut keys);
+        for (round, (sliced, key)) in self.0.iter_mut().zip(keys.as_chunks::<BLOCK_BYTES>().0).enumerate() {
             let added = if round == 0 { 0 } else { SUBSTITUTION };
-            for (bit, slice) in sliced.iter_mut().enumerate() {
-                for (from, byte) in key.iter().enumerate() {
-                    let place = (from + 4 * round * (from % 4)) % BLOCK_BYTES;
-                    let all_or_none = u64::from(0_u8.wrapping_sub(((byte ^ added) >> bit) & 1));
-                    slice[place / 8] |= all_or_none << (place % 8 * 8);
-                }
-            }
+            let framed = Zeroizing::new(core::array::from_fn(|place| {
+                let from = (place + 4 * (4 - round % 4) * (place % 4)) % BLOCK_BYTES;
+                key[from] ^ added
+            }));
+            *sliced = [Lane::new(pair(&framed)); SLICES];
+            transpose(sliced);
         }
-        Self(sliced)
     }
 
     /// A block of zeros, encrypted.
-    pub fn encrypt_zeros(&self) -> [u8; BLOCK_BYTES] {
-        *self.encrypt([[0; 2]; SLICES]).first_chunk().unwrap_or(&[0; BLOCK_BYTES])
+    pub fn encrypt_zeros(&self) -> Zeroizing<[u8; BLOCK_BYTES]> {
+        let batch = Zeroizing::new(self.encrypt([[0; 2]; SLICES]));
+        Zeroizing::new(*batch.first_chunk().unwrap_or(&[0; BLOCK_BYTES]))
     }
 
     /// The blocks that are this nonce and a counter from `first` on, encrypted.
@@ -84,8 +88,7 @@ impl Aes256 {
 }
 
 /// The keys of all rounds, one after another (FIPS 197, 5.2).
-fn expand(key: &[u8; KEY_BYTES]) -> Zeroizing<[u8; (ROUNDS + 1) * BLOCK_BYTES]> {
-    let mut keys = Zeroizing::new([0; (ROUNDS + 1) * BLOCK_BYTES]);
+fn expand(key: &[u8; KEY_BYTES], keys: &mut [u8; (ROUNDS + 1) * BLOCK_BYTES]) {
     keys[..KEY_BYTES].copy_from_slice(key);
     let mut constant = 1_u32;
     for at in (KEY_BYTES..keys.len()).step_by(4) {
@@ -102,7 +105,6 @@ fn expand(key: &[u8; KEY_BYTES]) -> Zeroizing<[u8; (ROUNDS + 1) * BLOCK_BYTES]> 
         let next = last ^ word(at - KEY_BYTES);
         keys[at..at + 4].copy_from_slice(&next.to_le_bytes());
     }
-    keys
 }
 
 fn substitute_word(word: u32) -> u32 {
@@ -116,9 +118,9 @@ fn substitute_word(word: u32) -> u32 {
 }
 
 #[inline(always)]
-fn add(slices: &mut [Lane; SLICES], key: &[Pair; SLICES]) {
+fn add(slices: &mut [Lane; SLICES], key: &[Lane; SLICES]) {
     for (slice, key) in slices.iter_mut().zip(key) {
-        *slice = *slice ^ Lane::new(*key);
+        *slice = *slice ^ *key;
     }
 }
 
@@ -146,7 +148,7 @@ fn swap<const BITS: u32>(registers: &mut [Lane; SLICES], one: usize, other: usiz
 
 /// One round but the last, in the frame that it ends in.
 #[inline(always)]
-fn round<const FRAME: usize>(slices: &mut [Lane; SLICES], key: &[Pair; SLICES]) {
+fn round<const FRAME: usize>(slices: &mut [Lane; SLICES], key: &[Lane; SLICES]) {
     substitute(slices);
     // Mixing is, with `t` for the sum of each byte and the one below it: twice `t`, the one below, and the `t` two below.
     let below = slices.map(|slice| slice.columns::<FRAME>().turn());

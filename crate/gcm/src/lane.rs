@@ -1,12 +1,21 @@
 //! Sixteen bytes at once: WebAssembly's vector where it has one, a pair of numbers elsewhere.
 //!
-//! Byte 0 is the lowest of the first number. The second form is there so that the same code is tested natively, and for wasm that
-//! is compiled without vectors; nothing of it is tuned.
+//! Byte 0 is the lowest of the first number. The second form is there so that the same code is tested natively; nothing of it is
+//! tuned, and no build of Coffer's runs on it.
 
 pub use imp::Lane;
 
-/// A lane's bytes, as they are kept in memory and zeroized.
+/// A lane's bytes as two numbers.
 pub type Pair = [u64; 2];
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self::splat(0)
+    }
+}
+
+// So that an array of lanes is zeroized as one of numbers is.
+impl zeroize::DefaultIsZeroes for Lane {}
 
 #[inline(always)]
 pub fn pair(bytes: &[u8; 16]) -> Pair {
@@ -19,7 +28,7 @@ pub fn bytes([low, high]: Pair) -> [u8; 16] {
     (u128::from(low) | u128::from(high) << 64).to_le_bytes()
 }
 
-#[cfg(all(target_family = "wasm", target_feature = "simd128"))]
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod imp {
     use core::arch::wasm32::{
         i8x16_swizzle, u8x16_shl, u8x16_shr, u8x16_shuffle, u8x16_splat, u16x8_shuffle, u32x4_shl, u32x4_shr,
@@ -126,7 +135,7 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_family = "wasm", target_feature = "simd128")))]
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod imp {
     use core::ops::{BitAnd, BitXor};
 

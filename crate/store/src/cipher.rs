@@ -9,11 +9,14 @@
 use core::fmt;
 use core::str::FromStr;
 
-#[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
+#[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
 use aes_gcm::{Aes256Gcm, aead};
-#[cfg(all(feature = "chacha20poly1305", any(not(feature = "aes-gcm"), target_family = "wasm")))]
+#[cfg(all(
+    feature = "chacha20poly1305",
+    any(not(feature = "aes-gcm"), all(target_arch = "wasm32", target_feature = "simd128"))
+))]
 use chacha20poly1305::aead;
-#[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+#[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
 use coffer_gcm::Aes256Gcm;
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -212,17 +215,13 @@ impl Engine {
     fn new(cipher: Cipher, secret: &Secret) -> Option<Self> {
         match cipher {
             Cipher::None => None,
-            #[cfg(feature = "aes-gcm")]
+            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
             Cipher::Aes256Gcm => {
-                #[cfg(not(target_family = "wasm"))]
                 use aes_gcm::KeyInit;
-                #[cfg_attr(
-                    target_family = "wasm",
-                    expect(clippy::useless_conversion, reason = "the other one wants an array of its own")
-                )]
-                let engine = Aes256Gcm::new(secret.expose().into());
-                Some(Self::Aes256Gcm(alloc::boxed::Box::new(engine)))
+                Some(Self::Aes256Gcm(alloc::boxed::Box::new(Aes256Gcm::new(secret.expose().into()))))
             }
+            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
+            Cipher::Aes256Gcm => Some(Self::Aes256Gcm(Aes256Gcm::boxed(secret.expose()))),
             #[cfg(feature = "chacha20poly1305")]
             Cipher::ChaCha20Poly1305 => {
                 use chacha20poly1305::KeyInit;
@@ -236,9 +235,9 @@ impl Engine {
 
     fn seal(&self, nonce: &[u8; NONCE_BYTES], associated: &[u8], data: &mut [u8]) -> Result<[u8; TAG_BYTES], Refused> {
         match self {
-            #[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
+            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
             Self::Aes256Gcm(engine) => seal_with(&**engine, nonce, associated, data),
-            #[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
             Self::Aes256Gcm(engine) => engine.seal(nonce, associated, data).map_err(|coffer_gcm::Refused| Refused),
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305(engine) => seal_with(&**engine, nonce, associated, data),
@@ -253,9 +252,9 @@ impl Engine {
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), Refused> {
         match self {
-            #[cfg(all(feature = "aes-gcm", not(target_family = "wasm")))]
+            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
             Self::Aes256Gcm(engine) => open_with(&**engine, nonce, associated, data, tag),
-            #[cfg(all(feature = "aes-gcm", target_family = "wasm"))]
+            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
             Self::Aes256Gcm(engine) => engine.open(nonce, associated, data, tag).map_err(|coffer_gcm::Refused| Refused),
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305(engine) => open_with(&**engine, nonce, associated, data, tag),
@@ -263,7 +262,10 @@ impl Engine {
     }
 }
 
-#[cfg(any(all(feature = "aes-gcm", not(target_family = "wasm")), feature = "chacha20poly1305"))]
+#[cfg(any(
+    all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))),
+    feature = "chacha20poly1305"
+))]
 fn seal_with<A>(
     engine: &A,
     nonce: &[u8; NONCE_BYTES],
@@ -276,7 +278,10 @@ where
     engine.encrypt_inout_detached(nonce.into(), associated, data.into()).map(Into::into).map_err(|_| Refused)
 }
 
-#[cfg(any(all(feature = "aes-gcm", not(target_family = "wasm")), feature = "chacha20poly1305"))]
+#[cfg(any(
+    all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))),
+    feature = "chacha20poly1305"
+))]
 fn open_with<A>(
     engine: &A,
     nonce: &[u8; NONCE_BYTES],

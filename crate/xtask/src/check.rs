@@ -75,7 +75,17 @@ fn clippy_wasm(environment: &Environment) -> Outcome {
     let mut command = environment.wasm_cargo();
     // In the release profile, since then the C of SQLite and zstd is compiled once for this and for the package.
     command.args(["clippy", "--profile", "wasm", "--target", WASM, "--package", "coffer-web"]);
-    command.args(["--package", "coffer-sqlite", "--package", "coffer-store", "--", "-D", "warnings"]);
+    command.args([
+        "--package",
+        "coffer-sqlite",
+        "--package",
+        "coffer-store",
+        "--package",
+        "coffer-gcm",
+        "--",
+        "-D",
+        "warnings",
+    ]);
     shell::run("clippy", &mut command)
 }
 

@@ -36,6 +36,9 @@ const STORE: &[&str] = &[
     "zstd-safe",
 ];
 
+/// And everything else that its cipher for wasm may use.
+const GCM: &[&str] = &["zeroize"];
+
 pub fn check(packages: &[Package]) -> Vec<Finding> {
     let ours = |name: &str| packages.iter().any(|package| package.name == name);
     let mut findings = Vec::new();
@@ -49,8 +52,14 @@ pub fn check(packages: &[Package]) -> Vec<Finding> {
             if ours(name) && !below.contains(&name) && !(dependency.dev && name == "coffer-sim") {
                 findings.push(finding(package, format!("{} must not use {name}", package.name)));
             }
-            if package.name == "coffer-store" && !ours(name) && !dependency.dev && !STORE.contains(&name) {
-                findings.push(finding(package, format!("coffer-store must not use {name} without a decision record")));
+            let allowed = match package.name.as_str() {
+                "coffer-store" => STORE,
+                "coffer-gcm" => GCM,
+                _ => continue,
+            };
+            if !ours(name) && !dependency.dev && !allowed.contains(&name) {
+                findings
+                    .push(finding(package, format!("{} must not use {name} without a decision record", package.name)));
             }
         }
     }
@@ -96,8 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_the_store_may_not_use_is_found() {
+    fn a_crate_the_store_or_its_cipher_may_not_use_is_found() {
         assert_eq!(whats(&[package("coffer-store", &[("serde", false)])]).len(), 1);
+        // Nor may the cipher below it.
+        assert_eq!(
+            whats(&[package("coffer-gcm", &[("zeroize", false), ("serde", false), ("aes-gcm", true)])]).len(),
+            1
+        );
     }
 
     #[test]
