@@ -16,16 +16,9 @@ export interface Offer {
   readonly helper: MessagePort | undefined
 }
 
-/** The names of two Web Locks, by which each side learns that the other is gone, however it went. */
-export interface Lives {
-  /** Held by the checkpoint worker. */
-  readonly helper: string
-  /** Held by the database worker. */
-  readonly owner: string
-}
-
 export type ToHelper =
-  | { readonly kind: 'begin'; readonly module: WebAssembly.Module; readonly lives: Lives }
+  /** `owner`: the Web Lock that the database worker holds, by which the helper learns that it is gone, however it went. */
+  | { readonly kind: 'begin'; readonly module: WebAssembly.Module; readonly owner: string }
   /** `folder`: the database whose folder of OPFS the new file goes to; undefined if its bytes are to come back, or there is none to be made. */
   | { readonly kind: 'job'; readonly job: Uint8Array; readonly target: string; readonly folder: string | undefined }
   | { readonly kind: 'fetched'; readonly fetch: number; readonly bytes: Uint8Array }
@@ -33,8 +26,8 @@ export type ToHelper =
   | { readonly kind: 'end' }
 
 export type FromHelper =
-  /** Its end of the channel is open: said until `begin` comes. */
-  | { readonly kind: 'here' }
+  /** Its end of the channel is open: said until `begin` comes. `life`: the Web Lock that it holds from before it says so until it is gone. */
+  | { readonly kind: 'here'; readonly life: string }
   | { readonly kind: 'ready' }
   /** Bytes of a source, by its place in the job. */
   | { readonly kind: 'fetch'; readonly fetch: number; readonly source: number; readonly at: number; readonly length: number }

@@ -135,6 +135,32 @@ for (const engine of engines) {
         assert.deepEqual(seen.empty, [])
       })
 
+      await t.test(`${backend}: another takes the place of a checkpoint worker killed before it was ready, at once`, async () => {
+        const seen = await page.evaluate(
+          async (backend) => {
+            const { fill, mortals, next, open } = window.coffer
+            const script = (index) => `/tests/browser/pages/watched.js${index === 1 ? '?unready' : ''}`
+            const { made, worker } = mortals({ script })
+            const db = await open(`unready-${backend}`, { backend, worker, codec: 'lz4', pageSize: 1024 })
+            const errors = []
+            db.on('error', (error) => errors.push(String(error)))
+            await db.exec('create table t(id integer primary key, body text); pragma wal_autocheckpoint = 300')
+            const begin = next('begin')
+            // Half of the time after which one that says nothing is given up.
+            const working = begin.then(() => next('work', 10_000))
+            await fill(db, 1)
+            const began = (await begin) !== undefined
+            made[1]?.terminate()
+            const worked = (await working) !== undefined
+            const { n } = await db.get('select count(*) as n from t')
+            await db.close()
+            return { began, worked, workers: made.length, n, errors }
+          },
+          backend,
+        )
+        assert.deepEqual(seen, { began: true, worked: true, workers: 3, n: 1000, errors: [] })
+      })
+
       await t.test(`${backend}: a checkpoint worker that trapped is called no more, and after three of them upkeep is done without`, async () => {
         const seen = await page.evaluate(async (backend) => {
           const { fill, info, key, mortals, open, pause } = window.coffer

@@ -12,8 +12,9 @@
 import { Task, initSync } from '../../wasm/coffer_web.js'
 import type { SyncFile } from '../../wasm/coffer_web.js'
 import { CofferError, encodeError } from '../error.js'
-import type { OpenFile } from './directory.js'
 import type { FromHelper, ToHelper } from '../errands.js'
+import { uniqueName } from '../names.js'
+import type { OpenFile } from './directory.js'
 import { OpfsDirectory } from './opfs.js'
 import { Turns } from './turns.js'
 
@@ -34,13 +35,19 @@ const hereMs = 200
 /** Serves until its owner is gone or done with it. */
 export function serve(port: MessagePort): void {
   const helper = new CheckpointWorker(port)
-  const say = (): void => port.postMessage({ kind: 'here' } satisfies FromHelper)
-  const again = setInterval(say, hereMs)
+  const life = `coffer/helper/${uniqueName()}`
+  let again: ReturnType<typeof setInterval> | undefined
   port.onmessage = ({ data }: MessageEvent<ToHelper>): void => {
     clearInterval(again)
     helper.heed(data)
   }
-  say()
+  void navigator.locks.request(life, () => {
+    // Only now: the owner asks for the lock when it hears this, and having it would mean that this worker is gone.
+    const say = (): void => port.postMessage({ kind: 'here', life } satisfies FromHelper)
+    again = setInterval(say, hereMs)
+    say()
+    return new Promise(() => undefined)
+  })
 }
 
 class CheckpointWorker {
@@ -86,16 +93,12 @@ class CheckpointWorker {
     }
   }
 
-  #begin({ module, lives }: Extract<ToHelper, { kind: 'begin' }>): void {
+  #begin({ module, owner }: Extract<ToHelper, { kind: 'begin' }>): void {
     // It may have said twice that it is here.
     if (this.#memory !== undefined) return
     this.#memory = initSync({ module }).memory
-    void navigator.locks.request(lives.owner, () => this.#end()) // I2
-    void navigator.locks.request(lives.helper, () => {
-      // Only now: the owner asks for the lock when it hears this, and having it would mean that this worker is gone.
-      this.#send({ kind: 'ready' })
-      return new Promise(() => undefined)
-    })
+    void navigator.locks.request(owner, () => this.#end()) // I2
+    this.#send({ kind: 'ready' })
   }
 
   async #run(errand: Errand): Promise<FromHelper> {

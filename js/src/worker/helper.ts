@@ -6,7 +6,7 @@
 
 import type { Failure } from '../protocol.js'
 import { asError } from '../error.js'
-import type { FromHelper, Lives, ToHelper } from '../errands.js'
+import type { FromHelper, ToHelper } from '../errands.js'
 
 /** How long the page and the browser may take to start a worker, before upkeep is done without. */
 const startMs = 20_000
@@ -42,6 +42,8 @@ export class Helper {
   readonly #module: WebAssembly.Module
   readonly #ask: () => void
   #port: MessagePort | undefined
+  /** That of one which is not ready yet. */
+  #coming: MessagePort | undefined
   #starting: { readonly promise: Promise<MessagePort>; readonly resolve: (port: MessagePort) => void; readonly reject: (error: unknown) => void } | undefined
   #errand: Errand | undefined
   #endOwner: (() => void) | undefined
@@ -123,29 +125,33 @@ export class Helper {
   }
 
   #employ(port: MessagePort): void {
-    const id = `coffer/helper/${crypto.randomUUID()}`
-    const lives: Lives = { helper: id, owner: `${id}/owner` }
+    this.#coming = port
+    const owner = `coffer/helper/${crypto.randomUUID()}/owner`
     // Held before the helper can ask for it; given up when this helper is done with, or by the end of this worker.
     const held = new Promise<void>((resolve) => {
-      void navigator.locks.request(lives.owner, () => {
+      void navigator.locks.request(owner, () => {
         resolve()
         return new Promise<void>((end) => (this.#endOwner = end))
       })
     })
+    let watched = false
     port.onmessage = ({ data }: MessageEvent<FromHelper>): void => {
-      if (data.kind === 'here') void held.then(() => this.#post(port, { kind: 'begin', module: this.#module, lives }))
-      else this.#heed(port, lives, data)
+      if (data.kind !== 'here') return this.#heed(port, data)
+      void held.then(() => this.#post(port, { kind: 'begin', module: this.#module, owner }))
+      if (watched) return
+      watched = true
+      // It has the lock by now, so having it means that the helper has not (I1).
+      void navigator.locks.request(data.life, () => {
+        if (this.#port === port || this.#coming === port) this.#gone()
+      })
     }
   }
 
-  #heed(port: MessagePort, lives: Lives, message: Exclude<FromHelper, { kind: 'here' }>): void {
+  #heed(port: MessagePort, message: Exclude<FromHelper, { kind: 'here' }>): void {
     switch (message.kind) {
       case 'ready':
         this.#port = port
-        // It has the lock by now, so having it means that the helper has not (I1).
-        void navigator.locks.request(lives.helper, () => {
-          if (this.#port === port) this.#gone()
-        })
+        this.#coming = undefined
         this.#starting?.resolve(port)
         this.#starting = undefined
         return
@@ -193,6 +199,7 @@ export class Helper {
     const gone = new HelperGone('the checkpoint worker is gone', { cause })
     const port = this.#port
     this.#port = undefined
+    this.#coming = undefined
     if (port !== undefined) {
       this.#post(port, { kind: 'end' })
       // What its lock told of first must not be counted again by its last words, which Firefox delivers all the same.

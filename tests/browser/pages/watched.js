@@ -4,6 +4,7 @@
 // room    that there are so many bytes of room
 // trap    that the engine of the checkpoint worker traps in the first job that learns, and then in every call
 // busy    that the checkpoint worker is so many milliseconds deaf when it begins to learn
+// unready that the checkpoint worker does not hear that it is to begin
 // late    that the database worker hears of a failure of its checkpoint worker only when a lock that this one gave up would be known to be free
 
 const channel = new BroadcastChannel('watched')
@@ -41,6 +42,16 @@ if (asked.has('trap') || asked.has('busy')) {
     const { exports } = new Instance(module, imports)
     return { exports: Object.fromEntries(Object.entries(exports).map(([name, value]) => [name, typeof value === 'function' ? disturbed(value) : value])) }
   }
+}
+
+if (asked.has('unready')) {
+  addEventListener('message', ({ data }) => {
+    data?.serve?.addEventListener('message', (event) => {
+      if (event.data.kind !== 'begin') return
+      event.stopImmediatePropagation()
+      channel.postMessage({ at: 'begin' })
+    })
+  })
 }
 
 // What a port brings and what a lock tells come by different ways, and WebKit's locks are often the faster.
