@@ -136,8 +136,14 @@ async fn a_statement_does_not_keep_the_worker_from_its_other_tasks() {
             &[],
         )
         .unwrap();
-    TimeoutFuture::new(20).await;
-    assert!(ticked.get());
+    // A busy machine may be late with both, so it is not a matter of how long.
+    for _ in 0..500 {
+        if ticked.get() {
+            return;
+        }
+        TimeoutFuture::new(20).await;
+    }
+    panic!("the other task never had its turn");
 }
 
 #[wasm_bindgen_test]
