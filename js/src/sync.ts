@@ -44,11 +44,12 @@ async function opened(name: string, options: SyncOpenOptions): Promise<SyncDatab
   const module = await compiled(wasm)
   let database: ThreadDatabase | undefined
   start(module, (message) => database?.lose(message))
+  const found = key && await plain(name, { ...options, key })
   const opening: Opening = {
     ...rest,
     name,
     ...compressionOf(compression),
-    ...(key !== undefined && { key: await plain(name, { ...options, key }) }),
+    ...(found && { key: found.key }),
   }
   let keeper: Keeper | undefined
   try {
@@ -59,19 +60,23 @@ async function opened(name: string, options: SyncOpenOptions): Promise<SyncDatab
     return database
   } catch (error) {
     await keeper?.close().catch(() => undefined)
-    throw told(error)
+    const failure = told(error)
+    // Another has made it meanwhile, with a key that was made there.
+    if (found?.made && failure.code === 'wrong_key') return opened(name, options)
+    throw failure
   }
 }
 
-async function plain(name: string, { key, backend }: SyncOpenOptions & Required<Pick<SyncOpenOptions, 'key'>>): Promise<PlainKey> {
-  if (key.kind !== 'wrapped') return key
-  if (backend === 'memory') return plainOfNew(key)
+/** A key as bytes, and whether it was made just now, for a database that was not there. */
+async function plain(name: string, { key, backend }: SyncOpenOptions & Required<Pick<SyncOpenOptions, 'key'>>): Promise<{ key: PlainKey; made?: boolean }> {
+  if (key.kind !== 'wrapped') return { key }
+  if (backend === 'memory') return { key: await plainOfNew(key) }
   try {
-    return await plainOf(key, ((await administer({ do: 'inspect', name, backend })) as Root).slots)
+    return { key: await plainOf(key, ((await administer({ do: 'inspect', name, backend })) as Root).slots) }
   } catch (error) {
     const failure = told(error)
     if (failure.code !== 'not_found') throw failure
-    return plainOfNew(key)
+    return { key: await plainOfNew(key), made: true }
   }
 }
 
