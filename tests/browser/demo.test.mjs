@@ -25,7 +25,10 @@ function look() {
   }
 }
 
-const shown = () => document.querySelectorAll('#rows tbody tr').length > 0 && !document.getElementById('run').disabled && document.querySelectorAll('#map rect').length > 0
+/** All that the page does by itself is done; what state it is in is told last. */
+const shown = () =>
+  document.querySelectorAll('#rows tbody tr').length > 0 && !document.getElementById('run').disabled && document.querySelectorAll('#map rect').length > 0
+  && document.getElementById('engine').dataset.state !== 'loading'
 
 for (const engine of engines) {
   test(`${engine}: the page stays what its visitor made of it, in every tab, and shows no error`, { timeout: 120_000 }, async (t) => {
