@@ -103,11 +103,14 @@ for (const engine of engines) {
               await pause(Math.random() * (backend === 'opfs' ? 8 : 2))
               // Another takes it up and brings it to its end, unless it was done already.
               const again = next('work', 5000)
+              const brought = next('done', 2000)
               made.at(-1).terminate()
               await db.run("insert into t(body) values ('between')")
               rows += 1
               if (!finished && (await again) !== undefined) hit += 1
               await before
+              // Three that are lost without a job done in between would be the last.
+              await brought
             }
             const { n } = await db.get('select count(*) as n from t')
             const check = Object.values(await db.get('pragma integrity_check'))[0]

@@ -9,8 +9,9 @@
 // Handles of a browser's files cannot leave their thread, and native connections must be able to: there is nothing here natively.
 #![cfg(target_family = "wasm")]
 
-// The store would still work, on a cipher that is several times slower, and nobody would know why (docs/decisions/0021).
-#[cfg(not(target_feature = "simd128"))]
+// The store would still work, on a cipher that is several times slower, and nobody would know why (docs/decisions/0021). Who only reads the
+// documentation in it is not told the flags.
+#[cfg(not(any(target_feature = "simd128", doc, doctest)))]
 compile_error!(
     "coffer-web is for wasm with 128-bit vectors: compile with -Ctarget-feature=+simd128, as .cargo/config.toml has it"
 );
