@@ -31,7 +31,7 @@ async function opened(browser: Source, name: string, options: OpenOptions): Prom
   heed(signal)
   let database: WorkerDatabase | undefined
   const channel = new Channel(() => started(source, options), (news) => database?.heed(news))
-  const giveUp = (): void => channel.end(new CofferError('aborted', 'it was given up'))
+  const giveUp = (): void => channel.end(new CofferError('aborted', 'opening was given up'))
   signal?.addEventListener('abort', giveUp, { once: true })
   let made: boolean | undefined
   try {

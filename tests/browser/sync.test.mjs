@@ -89,15 +89,14 @@ for (const engine of engines) {
 
     for (const backend of placesOf(engine)) {
       await t.test(`${backend}: what another made while a key was being wrapped is opened with that one's key`, async () => {
-        const seen = await page.evaluate((backend) => window.coffer.inWorker(`async ({ openSync, wrappedBy, outcome }) => {
+        const seen = await page.evaluate((backend) => window.coffer.inWorker(`async ({ openSync, wrappedBy }) => {
           const name = 'made meanwhile'
-          let first
           const turned = (bytes) => bytes.map((byte) => byte ^ 0x5a)
           const other = wrappedBy({ wrap: turned, unwrap: turned })
           const late = wrappedBy({
             // There is no database yet when this is asked for, and there is one when it is answered.
             wrap: async (bytes) => {
-              first = await openSync(name, { backend: '${backend}', key: other })
+              const first = await openSync(name, { backend: '${backend}', key: other })
               first.exec("create table t(x); insert into t values ('kept')")
               await first.close()
               return turned(bytes)
