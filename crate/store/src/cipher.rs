@@ -9,15 +9,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-#[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-use aes_gcm::{Aes256Gcm, aead};
-#[cfg(all(
-    feature = "chacha20poly1305",
-    any(not(feature = "aes-gcm"), all(target_arch = "wasm32", target_feature = "simd128"))
-))]
-use chacha20poly1305::aead;
-#[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
-use coffer_gcm::Aes256Gcm;
+#[cfg(feature = "chacha20poly1305")]
+use chacha20poly1305::aead::AeadInOut;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -27,6 +20,9 @@ use crate::entropy::Entropy;
 use crate::error::{Unsupported, What};
 use crate::ids::Salt;
 use crate::keys::{DataKey, KEY_BYTES, Secret};
+
+#[cfg(feature = "aes-gcm")]
+mod gcm;
 
 /// The length of a nonce.
 pub const NONCE_BYTES: usize = 12;
@@ -124,7 +120,7 @@ pub struct Subkey {
 
 enum Engine {
     #[cfg(feature = "aes-gcm")]
-    Aes256Gcm(alloc::boxed::Box<Aes256Gcm>),
+    Aes256Gcm(alloc::boxed::Box<gcm::Aes256Gcm>),
     #[cfg(feature = "chacha20poly1305")]
     ChaCha20Poly1305(alloc::boxed::Box<chacha20poly1305::ChaCha20Poly1305>),
 }
@@ -215,13 +211,8 @@ impl Engine {
     fn new(cipher: Cipher, secret: &Secret) -> Option<Self> {
         match cipher {
             Cipher::None => None,
-            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Cipher::Aes256Gcm => {
-                use aes_gcm::KeyInit;
-                Some(Self::Aes256Gcm(alloc::boxed::Box::new(Aes256Gcm::new(secret.expose().into()))))
-            }
-            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
-            Cipher::Aes256Gcm => Some(Self::Aes256Gcm(Aes256Gcm::boxed(secret.expose()))),
+            #[cfg(feature = "aes-gcm")]
+            Cipher::Aes256Gcm => Some(Self::Aes256Gcm(gcm::Aes256Gcm::boxed(secret.expose()))),
             #[cfg(feature = "chacha20poly1305")]
             Cipher::ChaCha20Poly1305 => {
                 use chacha20poly1305::KeyInit;
@@ -235,12 +226,13 @@ impl Engine {
 
     fn seal(&self, nonce: &[u8; NONCE_BYTES], associated: &[u8], data: &mut [u8]) -> Result<[u8; TAG_BYTES], Refused> {
         match self {
-            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Self::Aes256Gcm(engine) => seal_with(&**engine, nonce, associated, data),
-            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Aes256Gcm(engine) => engine.seal(nonce, associated, data).map_err(|coffer_gcm::Refused| Refused),
+            #[cfg(feature = "aes-gcm")]
+            Self::Aes256Gcm(engine) => engine.seal(nonce, associated, data).map_err(|_| Refused),
             #[cfg(feature = "chacha20poly1305")]
-            Self::ChaCha20Poly1305(engine) => seal_with(&**engine, nonce, associated, data),
+            Self::ChaCha20Poly1305(engine) => engine
+                .encrypt_inout_detached(nonce.into(), associated, data.into())
+                .map(Into::into)
+                .map_err(|_| Refused),
         }
     }
 
@@ -252,47 +244,14 @@ impl Engine {
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), Refused> {
         match self {
-            #[cfg(all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))))]
-            Self::Aes256Gcm(engine) => open_with(&**engine, nonce, associated, data, tag),
-            #[cfg(all(feature = "aes-gcm", target_arch = "wasm32", target_feature = "simd128"))]
-            Self::Aes256Gcm(engine) => engine.open(nonce, associated, data, tag).map_err(|coffer_gcm::Refused| Refused),
+            #[cfg(feature = "aes-gcm")]
+            Self::Aes256Gcm(engine) => engine.open(nonce, associated, data, tag).map_err(|_| Refused),
             #[cfg(feature = "chacha20poly1305")]
-            Self::ChaCha20Poly1305(engine) => open_with(&**engine, nonce, associated, data, tag),
+            Self::ChaCha20Poly1305(engine) => {
+                engine.decrypt_inout_detached(nonce.into(), associated, data.into(), tag.into()).map_err(|_| Refused)
+            }
         }
     }
-}
-
-#[cfg(any(
-    all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))),
-    feature = "chacha20poly1305"
-))]
-fn seal_with<A>(
-    engine: &A,
-    nonce: &[u8; NONCE_BYTES],
-    associated: &[u8],
-    data: &mut [u8],
-) -> Result<[u8; TAG_BYTES], Refused>
-where
-    A: aead::AeadInOut<NonceSize = aead::consts::U12, TagSize = aead::consts::U16>,
-{
-    engine.encrypt_inout_detached(nonce.into(), associated, data.into()).map(Into::into).map_err(|_| Refused)
-}
-
-#[cfg(any(
-    all(feature = "aes-gcm", not(all(target_arch = "wasm32", target_feature = "simd128"))),
-    feature = "chacha20poly1305"
-))]
-fn open_with<A>(
-    engine: &A,
-    nonce: &[u8; NONCE_BYTES],
-    associated: &[u8],
-    data: &mut [u8],
-    tag: &[u8; TAG_BYTES],
-) -> Result<(), Refused>
-where
-    A: aead::AeadInOut<NonceSize = aead::consts::U12, TagSize = aead::consts::U16>,
-{
-    engine.decrypt_inout_detached(nonce.into(), associated, data.into(), tag.into()).map_err(|_| Refused)
 }
 
 #[cfg(not(any(feature = "aes-gcm", feature = "chacha20poly1305")))]
