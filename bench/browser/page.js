@@ -170,6 +170,34 @@ export async function repeat({ view, contenders, sizes, wanted, rotate }) {
   }
 }
 
+/** One workload on one contender, again and again, after a first time that is for the compilers, between calls of `profileBegins` and `profileEnds`. */
+export async function profiled({ contender, name, view, rounds, sizes }) {
+  await removeAll()
+  const handle = view === 'page' && contender in forms ? await connectPackage(contender, 'bench-profile') : await connectRemote(contender, 'bench-profile')
+  try {
+    await handle.exec(schema)
+    const { prepare, work, needs, reopens } = workloads.find((workload) => workload.name === name)
+    const run = (name, work, prepared) => (view === 'worker' ? handle.measure(name, prepared) : driveAsync(work(handle, prepared)))
+    if (needs !== undefined) {
+      const needed = workloads.find(({ name }) => name === needs)
+      await run(needs, needed.work, needed.prepare(sizes[needs]))
+      await handle.rest()
+      await handle.settle?.()
+    }
+    const prepared = prepare(sizes[name], sizes.bulk)
+    await run(name, work, prepared)
+    if (reopens) await handle.reopen()
+    await globalThis.profileBegins()
+    const outcome = await timed(async () => {
+      for (let round = 0; round < rounds; round += 1) await run(name, work, prepared)
+    })
+    await globalThis.profileEnds()
+    return outcome
+  } finally {
+    await handle.close()
+  }
+}
+
 /** Makes a database for `firstRow` to open. */
 export async function makeForStart(contender, rows) {
   const handle = contender in forms ? await connectPackage(contender, `start-${contender}`) : await connectRemote(contender, `start-${contender}`)
