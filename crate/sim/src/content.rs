@@ -1,7 +1,7 @@
 //! What a page holds, as a recipe: 16 bytes in the model for up to 64 KiB on the disk.
 //!
 //! The recipes range from pages of zeros over rows as a table would hold them to noise, so that every way of storing a page
-//! is met: as nothing, compressed well or badly, with a dictionary or as it is.
+//! is met: as nothing, compressed well or badly, with a dictionary, as it is, or by what differs from what was there before.
 
 use crate::rng::Rng;
 
@@ -18,6 +18,7 @@ enum Kind {
     Runs,
     Sparse,
     Rows,
+    Edited,
     Noise,
     HalfNoise,
 }
@@ -47,7 +48,7 @@ impl Content {
         let kind = if rng.below(256) < noise_in_256 {
             *rng.pick(&[Kind::Noise, Kind::Noise, Kind::HalfNoise])
         } else {
-            *rng.pick(&[Kind::Rows, Kind::Rows, Kind::Rows, Kind::Runs, Kind::Sparse, Kind::Zeros])
+            *rng.pick(&[Kind::Rows, Kind::Edited, Kind::Edited, Kind::Runs, Kind::Sparse, Kind::Zeros])
         };
         Self { seed: rng.next(), kind }
     }
@@ -79,16 +80,26 @@ impl Content {
                     page[at] = rng.next().to_le_bytes()[0];
                 }
             }
-            Kind::Rows => {
-                let mut at = 0;
-                while at < page.len() {
-                    let draw = rng.next();
-                    let word = WORDS[usize::from(draw.to_le_bytes()[0] & 15)].as_bytes();
-                    at = put(page, at, word);
-                    at = put(page, at, &draw.to_le_bytes()[1..3]);
+            Kind::Rows => rows(&mut rng, page),
+            // One of two pages that everybody shares, with a few rows of its own.
+            Kind::Edited => {
+                rows(&mut Rng::new(rng.below(2)), page);
+                for _ in 0..=rng.index(4) {
+                    let (at, word) = (rng.index(page.len()), *rng.pick(&WORDS));
+                    put(page, at, word.as_bytes());
                 }
             }
         }
+    }
+}
+
+fn rows(rng: &mut Rng, page: &mut [u8]) {
+    let mut at = 0;
+    while at < page.len() {
+        let draw = rng.next();
+        let word = WORDS[usize::from(draw.to_le_bytes()[0] & 15)].as_bytes();
+        at = put(page, at, word);
+        at = put(page, at, &draw.to_le_bytes()[1..3]);
     }
 }
 
