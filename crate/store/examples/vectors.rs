@@ -14,7 +14,7 @@ use coffer_store::{
     Storage, Store, Synchronous, crc32,
 };
 use support::{Seeded, content, page, slot_key};
-use vector::{Header, RULE, TEXT, files, folder, hash, observe};
+use vector::{Header, RULE, TEXT, digest, files, folder, hash, observe};
 
 /// What must come of a vector.
 enum Demand {
@@ -218,6 +218,62 @@ fn rebody(storage: &MemStorage, name: &str, at: (usize, usize), change: impl Fn(
     });
 }
 
+/// Four commits in a log; of pages 2 and 3 there are patches, of page 2 two.
+fn patches(make: &Make) -> MemStorage {
+    let (storage, mut store) = make.create();
+    put(&mut store, 1..=3, 1);
+    put(&mut store, 2..=3, 2);
+    put(&mut store, 1..=1, 3);
+    put(&mut store, 2..=2, 4);
+    assert_eq!(store.stats().counters.patches, 4);
+    drop(store);
+    storage
+}
+
+const PATCHED_PAGES: [(u32, u64); 3] = [(1, 3), (2, 4), (3, 2)];
+
+/// Makes the checksum of a frame and of its body right again, which is not encrypted and begins `ahead` bytes behind the header.
+fn reframe(bytes: &mut [u8], (page, start, end): (usize, usize, usize), ahead: usize) {
+    let header_bytes = if bytes[start + 20 + ahead + 1] & 4 == 0 { 16 } else { 24 };
+    let mut associated = bytes[24..40].to_vec();
+    associated.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    associated.extend_from_slice(&bytes[16..24]);
+    associated.extend(u64::try_from(start).unwrap().to_le_bytes());
+    associated.extend(u64::try_from(page).unwrap().to_le_bytes());
+    let (body, payload_end) = (start + 20 + ahead, end - 8);
+    let crc = crc32(&[&associated, &bytes[body..payload_end]]);
+    assert!(body + header_bytes <= payload_end);
+    bytes[payload_end..end - 4].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32(&[&bytes[start..end - 4]]);
+    bytes[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Changes the body of the last page frame of a log that is not encrypted, whose run has no other, and makes all checksums and the chain
+/// right again.
+fn repatch(storage: &MemStorage, change: impl Fn(&[(usize, usize, usize)], &mut [u8])) -> usize {
+    let mut at = 0;
+    edit(storage, "log-0", |bytes| {
+        let all = frames(bytes);
+        let [.., before, patch, commit] = all[..] else { panic!("too few frames") };
+        at = patch.1;
+        change(&all, &mut bytes[patch.1 + 20..patch.2 - 8]);
+        reframe(bytes, patch, 0);
+        let payload = commit.1 + 20 + 8 + 16;
+        let chain_before = before.1 + 20 + 8 + 16 + 24;
+        let mut hashed = bytes[chain_before..chain_before + 16].to_vec();
+        hashed.extend(u32::try_from(patch.0).unwrap().to_le_bytes());
+        hashed.extend_from_slice(&bytes[patch.2 - 4..patch.2]);
+        hashed.extend_from_slice(&bytes[patch.2 - 20..patch.2 - 4]);
+        hashed.extend_from_slice(&bytes[commit.1 + 12..commit.1 + 20]);
+        hashed.extend_from_slice(&bytes[payload..payload + 12]);
+        hashed.extend_from_slice(&bytes[payload + 64..payload + 72]);
+        hashed.extend_from_slice(&bytes[payload + 40..payload + 56]);
+        bytes[payload + 24..payload + 40].copy_from_slice(&digest(&hashed)[..16]);
+        reframe(bytes, commit, 8);
+    });
+    at
+}
+
 fn whole() -> Vec<Vector> {
     let mut vectors = Vec::new();
     let mut add = |name, shows: &str, make: &Make, storage, pages: &[(u32, u64)]| {
@@ -251,6 +307,13 @@ fn whole() -> Vec<Vector> {
         add(name, &format!("a log under {cipher}"), &make, log(&make), &LOG_PAGES);
     }
     add("log-plain", "three commits in a log", &plain, log(&plain), &LOG_PAGES);
+    add("log-patches", "pages told by what changed in them", &plain, patches(&plain), &PATCHED_PAGES);
+    for (name, cipher) in
+        [("log-patches-aes-256-gcm", Cipher::Aes256Gcm), ("log-patches-chacha20-poly1305", Cipher::ChaCha20Poly1305)]
+    {
+        let make = Make { cipher, ..Make::codec(Codec::Lz4) };
+        add(name, &format!("patches under {cipher}"), &make, patches(&make), &PATCHED_PAGES);
+    }
     add("log-two", "two logs, the second continues the first", &plain, two_logs(&plain), &[(1, 1), (2, 2), (3, 3)]);
     add("zeros", "a page of zeros is stored as nothing", &plain, zeros(), &[(1, 1), (3, 1)]);
     add("shrunken", "pages that were cut off do not come back", &plain, shrunken(), &[(1, 1), (2, 1), (6, 3)]);
@@ -368,6 +431,9 @@ fn kinds() -> Vec<Vector> {
 
 /// What is done to a body.
 type Change = fn(&mut [u8]);
+
+/// What is done to the body of a patch, by one who knows the frames of its log.
+type Patching<'p> = &'p dyn Fn(&[(usize, usize, usize)], &mut [u8]);
 
 #[expect(clippy::too_many_lines, reason = "a list")]
 fn bad() -> Vec<Vector> {
@@ -606,6 +672,7 @@ fn bad() -> Vec<Vector> {
     }
     let changes: [(&'static str, &str, Change, &str); 5] = [
         ("bad-body-codec", "an unknown codec", |body| body[0] = 99, "RecordHeader"),
+        // It was unknown when this vector was made; in a segment it is no better now.
         ("bad-body-flags", "an unknown flag", |body| body[1] = 4, "RecordHeader"),
         ("bad-body-size", "a page of another size", |body| body[4] = 1, "RecordHeader"),
         ("bad-body-dictionary", "a dictionary that is not there", |body| body[1] = 2, "RecordHeader"),
@@ -616,6 +683,53 @@ fn bad() -> Vec<Vector> {
         let at = record(&storage, "seg-1", 4);
         rebody(&storage, "seg-1", at, change);
         let line = Demand::Line(format!("damage: corrupt seg-1 {} {what}", at.0));
+        add(name, shows, &plain, storage, line);
+    }
+    // Patches. The last is of page 2, whose first frame is the second of the log and whose second one is a patch.
+    let back = |to: usize, of: &[(usize, usize, usize)]| {
+        let (_, start, end) = of[to];
+        let back = u32::try_from(of[of.len() - 2].1 - start).unwrap();
+        [back.to_le_bytes(), u32::try_from(end - start - 24).unwrap().to_le_bytes()].concat()
+    };
+    let changes: [(&'static str, &str, Patching<'_>, Option<usize>, &str); 7] = [
+        ("bad-patch-codec", "a patch with a codec", &|_, body| body[0] = 2, None, "RecordHeader"),
+        ("bad-patch-nowhere", "a base before the log's first frame", &|_, body| body[19] = 1, None, "RecordHeader"),
+        (
+            "bad-patch-inside",
+            "a base that overlaps its patch",
+            &|_, body| body.copy_within(16..20, 20),
+            None,
+            "RecordHeader",
+        ),
+        (
+            "bad-patch-page",
+            "a base of another page",
+            &|of, body| body[16..24].copy_from_slice(&back(0, of)),
+            Some(0),
+            "RecordChecksum",
+        ),
+        (
+            "bad-patch-patch",
+            "a patch of a patch",
+            &|of, body| body[16..24].copy_from_slice(&back(4, of)),
+            None,
+            "RecordHeader",
+        ),
+        ("bad-patch-stretch", "a stretch that ends behind the page", &|_, body| body[24] = 127, None, "RecordContent"),
+        (
+            "bad-patch-commit",
+            "a base that is no page frame",
+            &|of, body| body[16..24].copy_from_slice(&back(3, of)),
+            Some(3),
+            "RecordChecksum",
+        ),
+    ];
+    for (name, shows, change, base, what) in changes {
+        let storage = patches(&plain);
+        let all = frames(&storage.bytes("log-0").unwrap());
+        let at = repatch(&storage, change);
+        let at = base.map_or(at, |base| all[base].1);
+        let line = Demand::Line(format!("damage: corrupt log-0 {at} {what}"));
         add(name, shows, &plain, storage, line);
     }
     let wrong = Header { shows: "a wrong key".into(), key: Some(0x2b), ..Header::default() };

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::bases::Bases;
 use crate::compact::Compaction;
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
@@ -18,7 +19,7 @@ use crate::format::layout::SEGMENTS_MAX;
 use crate::format::seal::SEAL_EVERY_VERSION;
 use crate::format::segment::{SegmentHeader, SegmentSalt};
 use crate::ids::{CommitId, Epoch, PageCount, PageNo, RequestId};
-use crate::job::{Done, Job, Source, Task, Workers};
+use crate::job::{Done, Job, Record, Source, Task, Workers};
 use crate::learn::{Learning, is_worth_a_dictionary};
 use crate::location::{FileSlot, Location};
 use crate::log::{Log, LogNumber};
@@ -63,7 +64,8 @@ impl<S: Storage> Store<S> {
         }
         // FORMAT: write-4. A later log must never be durable where an earlier one is not: the next begins where this one ends.
         self.flush()?;
-        if let Some(log) = self.log.take() {
+        if let Some(mut log) = self.log.take() {
+            log.bases = Bases::default();
             self.sealed.push_back(log);
         }
         Ok(true)
@@ -106,9 +108,23 @@ impl<S: Storage> Store<S> {
         job.chain = log.chain;
         job.page_count = log.page_count;
         job.commits = commits;
+        self.name_bases(&mut job);
         self.drop_small_dictionary(&mut job);
         self.job_out = true;
         Ok(Some(job))
+    }
+
+    /// Tells a job which of its records are patches, and of what: who runs it may have to fetch all that it reads beforehand.
+    pub(crate) fn name_bases(&self, job: &mut Job) {
+        for (index, source) in (0..).zip(&job.sources).filter(|(_, source)| source.kind == FileKind::Log) {
+            let mut logs = self.sealed.iter().chain(&self.log);
+            let Some(log) = logs.find(|log| log.generation().0 == source.id) else { continue };
+            for record in job.records.iter_mut().filter(|record| record.location.file() == FileSlot(index)) {
+                let offset = record.location.offset();
+                let frame = log.frames.binary_search_by_key(&offset, |frame| frame.offset);
+                record.base = frame.ok().and_then(|frame| log.frames.get(frame)?.base);
+            }
+        }
     }
 
     /// A small segment is not worth a dictionary in it.
@@ -442,14 +458,15 @@ impl<S: Storage> Store<S> {
         versions: &[(PageNo, Location)],
         keep: &Keep,
         source: impl Fn(FileSlot) -> FileSlot,
-    ) -> Vec<(PageNo, Location)> {
+    ) -> Vec<Record> {
         let mut records = Vec::with_capacity(versions.len());
         for (index, &(page, location)) in versions.iter().enumerate() {
             let next = versions.get(index + 1).filter(|next| next.0 == page).map(|next| next.1.commit());
             let newest = self.view.location(page);
             if newest == Some(location) || keep.shows(location.commit(), next) {
                 let file = source(location.file());
-                records.push((page, Location::new(file, location.offset(), location.body_bytes(), location.commit())));
+                let location = Location::new(file, location.offset(), location.body_bytes(), location.commit());
+                records.push(Record::new(page, location));
             }
         }
         records

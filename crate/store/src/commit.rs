@@ -3,18 +3,22 @@
 //! Power can go at each line. Before the write, nothing has happened. In the middle of it, recovery finds no valid commit
 //! frame and drops the run. After it, the commit is there or not, as a whole; after the flush, it is there.
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 
+use crate::bases::{Base, Bases};
+use crate::codec::Codec;
 use crate::device::{Device, DeviceErrorKind, OpenMode, Storage};
 use crate::error::{Error, Limit, Result, What};
 use crate::format::frame::CommitPayload;
 use crate::format::layout::{COMMITS_MAX, LOG_DATA_START};
 use crate::format::log::LogHeader;
 use crate::format::manifest::{Slot, decode_slot};
-use crate::ids::{Chain, CommitId, Epoch, RequestId, Salt};
-use crate::log::{Assembler, Log, LogNumber, Run};
+use crate::ids::{Chain, CommitId, Epoch, PageNo, RequestId, Salt};
+use crate::log::{Assembler, FrameRef, Log, LogNumber, Run};
 use crate::options::{Commit, Synchronous};
 use crate::recover::{log_file, manifest_slot};
 use crate::segment::segment_name;
@@ -61,8 +65,9 @@ impl<S: Storage> Store<S> {
         if how.synchronous >= Synchronous::Normal {
             self.flush_commit(how.synchronous)?;
         }
+        let staged = core::mem::take(&mut txn.staged);
         drop(txn);
-        let commit = self.apply(run, &payload);
+        let commit = self.apply(run, &payload, staged);
         if how.synchronous >= Synchronous::Normal {
             self.flushed = commit;
         }
@@ -210,8 +215,22 @@ impl<S: Storage> Store<S> {
 
     fn with_assembler(&mut self, assemble: impl FnOnce(&mut Assembler<'_, S::Device>)) {
         let Some(log) = &self.log else { return };
+        let patches = self.may_patch();
         let entropy = &mut *self.entropy;
-        assemble(&mut Assembler { file: &log.file, encoder: &mut self.encoder, entropy, out: &mut self.buffer });
+        assemble(&mut Assembler {
+            file: &log.file,
+            encoder: &mut self.encoder,
+            bases: patches.then_some(&log.bases),
+            patch: &mut self.patch,
+            entropy,
+            out: &mut self.buffer,
+        });
+    }
+
+    /// Whether a page may be told by what changed in it. The length then says how much that was, which the key keeps from
+    /// nobody; whoever has chosen not to compress for that reason does not want it either.
+    fn may_patch(&self) -> bool {
+        self.keys.is_none() || self.manifest.hot.codec() != Codec::None
     }
 
     /// Writes the buffer in one call, with zeros behind it if the file grows. If the disk is full the log is cut off at `keep`.
@@ -296,8 +315,12 @@ impl<S: Storage> Store<S> {
     }
 
     /// Makes a run that is in the log the newest state.
-    fn apply(&mut self, run: Run, payload: &CommitPayload) -> CommitId {
+    fn apply(&mut self, run: Run, payload: &CommitPayload, mut staged: BTreeMap<PageNo, Box<[u8]>>) -> CommitId {
+        let patches = self.may_patch();
         let Some(log) = &mut self.log else { return self.view.commit };
+        if patches && Bases::take(run.frames.len(), self.manifest.page_size) {
+            renew_bases(&mut log.bases, &run, &mut staged);
+        }
         let slot = log.slot;
         let mut tally = LiveTally::new(&mut self.segments);
         let table = &mut self.view.table;
@@ -305,6 +328,7 @@ impl<S: Storage> Store<S> {
             table.truncate(payload.page_count_low, |location| tally.remove(location));
         }
         for frame in run.frames.iter().filter(|frame| payload.page_count.contains(frame.page)) {
+            self.counters.patches += u64::from(frame.base.is_some());
             if let Some(replaced) = table.set(frame.page, frame.location(slot)) {
                 tally.remove(replaced);
             }
@@ -316,6 +340,19 @@ impl<S: Storage> Store<S> {
         self.requests.add(payload.request, self.view.commit);
         self.counters.commits += 1;
         self.view.commit
+    }
+}
+
+/// What a commit wrote as a whole can be patched from now on. The last frames of its run are those of what was staged.
+fn renew_bases(bases: &mut Bases, run: &Run, staged: &mut BTreeMap<PageNo, Box<[u8]>>) {
+    let spilled = run.frames.len().saturating_sub(staged.len());
+    for (frame, (number, page)) in run.frames.get(spilled..).unwrap_or_default().iter().zip(staged) {
+        let FrameRef { page: written, offset, body_bytes, base, .. } = *frame;
+        debug_assert_eq!(written, *number);
+        match base {
+            Some(_) => bases.used(written),
+            None => bases.insert(Base { number: written, page: core::mem::take(page), offset, body_bytes }),
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use crate::cipher::Subkey;
 use crate::codec::{Decoder, Dictionary};
 use crate::device::Device;
 use crate::error::{Error, Result, What};
-use crate::format::body::{BodyHeader, FileKind, Opening, Place, open_body};
+use crate::format::body::{FileKind, Opened, Opening, PatchBase, Place, open_body};
 use crate::ids::{DatabaseId, Epoch, PageNo};
 use crate::location::{FileSlot, Location};
+use crate::patch;
 
 /// An open log or segment. Whoever holds the `Arc` keeps the file from being removed or overwritten.
 pub(crate) struct OpenFile<D> {
@@ -57,24 +58,67 @@ impl Face {
         Error::corrupt(&self.name, offset, what)
     }
 
-    /// Opens a body of this file in place and checks that it is the version that the table names.
-    pub fn open_page(
+    /// Opens a body of this file in place and checks that it is the version that the table names. Of a patch the page is made
+    /// by what this gives, from the body of its base.
+    pub fn open_page<'b>(
         &self,
-        body: &mut [u8],
+        body: &'b mut [u8],
         page: PageNo,
         location: Location,
         verify: bool,
         decoder: &mut Decoder,
         out: &mut [u8],
-    ) -> Result<BodyHeader> {
+    ) -> Result<Option<Patch<'b>>> {
+        let corrupt = |what| self.corrupt(location.offset(), what);
         let place = self.place(location.offset(), u64::from(page.get()));
-        let header = open_body(body, place, self.opening(verify), decoder, out)
-            .map_err(|what| self.corrupt(location.offset(), what))?;
+        let opened = open_body(body, place, self.opening(verify), decoder, out).map_err(corrupt)?;
+        let (header, patch) = match opened {
+            Opened::Page(header) => (header, None),
+            Opened::Patch(header, base, bytes) => {
+                let offset = place.base_offset(base).ok_or_else(|| corrupt(What::RecordHeader))?;
+                (header, Some(Patch { page, location, offset, base, verify, bytes }))
+            }
+        };
         // FORMAT: body-5
-        if header.commit != location.commit() {
-            return Err(self.corrupt(location.offset(), What::RecordHeader));
-        }
-        Ok(header)
+        if header.commit == location.commit() { Ok(patch) } else { Err(corrupt(What::RecordHeader)) }
+    }
+
+    /// Makes the page of a patch.
+    pub fn open_patched(
+        &self,
+        patch: &Patch<'_>,
+        base_body: &mut [u8],
+        decoder: &mut Decoder,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let place = self.place(patch.offset, u64::from(patch.page.get()));
+        let opened = open_body(base_body, place, self.opening(patch.verify), decoder, out);
+        let made = match opened.map_err(|what| self.corrupt(patch.offset, what))? {
+            // FORMAT: patch-2
+            Opened::Page(header) if header.commit < patch.location.commit() => {
+                patch::apply(patch.bytes, out).ok_or(What::RecordContent)
+            }
+            _ => Err(What::RecordHeader),
+        };
+        made.map_err(|what| self.corrupt(patch.location.offset(), what))
+    }
+}
+
+/// A page that was stored as a patch: to be made of its base.
+pub(crate) struct Patch<'b> {
+    page: PageNo,
+    location: Location,
+    /// Where the frame of its base begins.
+    pub offset: u64,
+    pub base: PatchBase,
+    verify: bool,
+    bytes: &'b [u8],
+}
+
+impl Patch<'_> {
+    /// How long the body of its base is; bounded by where it lies in the file.
+    pub const fn base_bytes(&self) -> usize {
+        self.base.body_bytes as usize
     }
 }
 

@@ -33,6 +33,8 @@ pub struct PageRecord {
     pub dictionary: bool,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// Whether it is told by what differs from an earlier frame of the log.
+    pub patch: bool,
 }
 
 impl<D: Device> Snapshot<D> {
@@ -41,7 +43,7 @@ impl<D: Device> Snapshot<D> {
     pub fn record(&self, page: PageNo, scratch: &mut Scratch) -> Result<Option<PageRecord>> {
         let Some(location) = self.location(page) else { return Ok(None) };
         let file = self.files.of(location)?;
-        let (body, ..) = scratch.fetch(file, location)?;
+        let body = scratch.fetch(file, location)?.body;
         let header = BodyHeader::decode(body).ok_or_else(|| file.corrupt(location.offset(), What::RecordHeader))?;
         Ok(Some(PageRecord {
             version: PageVersion { page, commit: location.commit() },
@@ -52,6 +54,7 @@ impl<D: Device> Snapshot<D> {
             codec: header.codec,
             dictionary: header.dictionary,
             encrypted: header.encrypted,
+            patch: header.base.is_some(),
         }))
     }
 }

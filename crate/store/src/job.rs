@@ -21,7 +21,7 @@ use crate::device::Device;
 use crate::entropy::Entropy;
 use crate::error::{Error, Result, What};
 use crate::file::Face;
-use crate::format::body::{Compressed, FileKind, body_bytes_max};
+use crate::format::body::{Compressed, FileKind, PatchBase, body_bytes_max};
 use crate::format::commits::{CommitInfo, decode_commits, encode_commits};
 use crate::format::manifest::SegmentEntry;
 use crate::format::segment::SegmentHeader;
@@ -42,7 +42,7 @@ pub struct Job {
     pub(crate) cold: CodecChoice,
     pub(crate) sources: Vec<Source>,
     /// In page order, and commit order within a page. The location's file is an index into `sources`.
-    pub(crate) records: Vec<(PageNo, Location)>,
+    pub(crate) records: Vec<Record>,
     pub(crate) base: CommitId,
     pub(crate) last: CommitId,
     pub(crate) chain: Chain,
@@ -52,6 +52,30 @@ pub struct Job {
     pub(crate) manifest: Option<Vec<u8>>,
     /// It learns a dictionary of which there will be so many copies, and makes no segment; 0 for one that makes a segment.
     pub(crate) copies: u32,
+}
+
+/// A version that a job rewrites.
+#[derive(Clone, Copy)]
+pub(crate) struct Record {
+    pub page: PageNo,
+    pub location: Location,
+    /// What it is a patch of, in a log.
+    pub base: Option<PatchBase>,
+}
+
+impl Record {
+    pub const fn new(page: PageNo, location: Location) -> Self {
+        Self { page, location, base: None }
+    }
+
+    /// Where the body of its base lies; its own, if it is no patch.
+    fn base_location(&self) -> Location {
+        let (file, offset) = self.location.place();
+        self.base.map_or(self.location, |base| {
+            // Of which commit the base is, only its body says.
+            Location::new(FileSlot(file), offset.saturating_sub(u64::from(base.back)), base.body_bytes, CommitId::ZERO)
+        })
+    }
 }
 
 /// A file that a job reads from.
@@ -109,7 +133,7 @@ impl Job {
         self.records.len() as u64
     }
 
-    fn into_writer(self) -> (SegmentWriter, Vec<(PageNo, Location)>) {
+    fn into_writer(self) -> (SegmentWriter, Vec<Record>) {
         let plan = SegmentPlan {
             header: self.header,
             database: self.database,
@@ -191,7 +215,7 @@ pub struct Task<I, O> {
     /// The pages of one that learns.
     lesson: Option<Box<Lesson>>,
     writer: SegmentWriter,
-    records: Vec<(PageNo, Location)>,
+    records: Vec<Record>,
     next: usize,
     /// What the records from here on read is not there yet.
     limit: usize,
@@ -210,6 +234,7 @@ struct JobScratch {
     /// `None` where pages are wanted as they are.
     encoder: Option<Encoder>,
     body: Vec<u8>,
+    base_body: Vec<u8>,
     page: Vec<u8>,
     out: Vec<u8>,
     /// Where each page of the share ends in `out`, and how it is compressed.
@@ -300,17 +325,18 @@ impl<I: Device, O: Device> Task<I, O> {
     pub fn ahead(&self, first: u64, budget_bytes: u64) -> Result<(u64, Vec<ReadRange>)> {
         let rest = self.records.get(usize::try_from(first).unwrap_or(usize::MAX)..).unwrap_or_default();
         let mut bytes = 0;
-        let spent = |record: &&(PageNo, Location)| {
+        let spent = |record: &&Record| {
             let room = bytes < budget_bytes.max(1);
-            bytes += u64::from(record.1.body_bytes());
+            bytes += u64::from(record.location.body_bytes());
             room
         };
         let count = rest.iter().take_while(spent).count();
         let records = rest.get(..count).unwrap_or_default();
-        let order = in_file_order(records);
+        let places = places(records);
+        let order = in_file_order(&places);
         let (mut ranges, mut left) = (Vec::new(), order.as_slice());
         while !left.is_empty() {
-            let (range, covered) = next_range(&self.faces, records, left, u64::MAX)?;
+            let (range, covered) = next_range(&self.faces, &places, left, u64::MAX)?;
             ranges.push(range);
             left = left.get(covered..).unwrap_or_default();
         }
@@ -357,18 +383,18 @@ impl<I: Device, O: Device> Task<I, O> {
             .clamp(1, SHARE_PAGES_MAX * self.scratches.len());
         let end = self.records.len().min(self.limit).min(self.next + pages_max);
         let records = self.records.get(self.next..end).unwrap_or_default();
-        let bodies = read_bodies(&self.faces, &self.inputs, records, &mut self.batch)?;
+        let starts = read_bodies(&self.faces, &self.inputs, &places(records), &mut self.batch)?;
         let share = records.len().div_ceil(self.scratches.len());
         let (faces, batch, scratches) = (&self.faces, &self.batch, &self.scratches);
-        let bodies = &bodies;
+        let bodies = starts.as_chunks::<2>().0;
         workers.run(scratches.len(), &|worker| {
             let (first, last) = (share * worker, (share * (worker + 1)).min(records.len()));
             let Some(scratch) = scratches.get(worker) else { return };
             scratch.with(|scratch| {
                 scratch.begin();
                 let mine = records.get(first..last).unwrap_or_default();
-                for (record, &start) in mine.iter().zip(bodies.get(first..last).unwrap_or_default()) {
-                    scratch.recompress(faces, *record, batch, start);
+                for (record, body) in mine.iter().zip(bodies.get(first..last).unwrap_or_default()) {
+                    scratch.recompress(faces, *record, batch, *body);
                 }
             });
         });
@@ -382,7 +408,7 @@ impl<I: Device, O: Device> Task<I, O> {
                 }
                 let mut start = 0;
                 for &(end, codec, dictionary) in &scratch.pages {
-                    let Some(&(page, location)) = next.next() else { break };
+                    let Some(&Record { page, location, .. }) = next.next() else { break };
                     let payload = scratch.out.get(start..end).unwrap_or_default();
                     let raw_bytes = u32::try_from(page_bytes).unwrap_or(u32::MAX);
                     let compressed = Compressed { codec, dictionary, raw_bytes, payload };
@@ -418,6 +444,7 @@ impl JobScratch {
             decoder: Decoder::default(),
             encoder,
             body: Vec::new(),
+            base_body: Vec::new(),
             page: vec![0; page_bytes],
             out: Vec::new(),
             pages: Vec::new(),
@@ -431,16 +458,13 @@ impl JobScratch {
         self.failure = None;
     }
 
-    fn recompress(&mut self, faces: &[Face], (page, location): (PageNo, Location), batch: &[u8], start: usize) {
+    fn recompress(&mut self, faces: &[Face], record: Record, batch: &[u8], starts: [usize; 2]) {
         if self.failure.is_some() {
             return;
         }
-        let Some(face) = faces.get(usize::from(location.file().0)) else { return };
-        let stored = batch.get(start..).unwrap_or_default();
-        self.body.clear();
-        self.body.extend_from_slice(stored.get(..location.body_bytes() as usize).unwrap_or_default());
-        match face.open_page(&mut self.body, page, location, true, &mut self.decoder, &mut self.page) {
-            Ok(_) => {
+        let Some(face) = faces.get(usize::from(record.location.file().0)) else { return };
+        match self.open(face, record, batch, starts) {
+            Ok(()) => {
                 let (codec, dictionary) = if let Some(encoder) = &mut self.encoder {
                     let encoded = encoder.encode(&self.page, &mut self.out);
                     (encoded.codec, encoded.dictionary)
@@ -453,21 +477,49 @@ impl JobScratch {
             Err(failure) => self.failure = Some(failure),
         }
     }
+
+    /// Makes the page of a record, whether its body holds all of it or patches another.
+    fn open(&mut self, face: &Face, record: Record, batch: &[u8], [own, base]: [usize; 2]) -> Result<()> {
+        let Self { decoder, body, base_body, page: out, .. } = self;
+        let Record { page, location, .. } = record;
+        copy_body(batch, own, location, body);
+        let Some(patch) = face.open_page(body, page, location, true, decoder, out)? else { return Ok(()) };
+        if record.base != Some(patch.base) {
+            return Err(face.corrupt(location.offset(), What::RecordHeader));
+        }
+        copy_body(batch, base, record.base_location(), base_body);
+        face.open_patched(&patch, base_body, decoder, out)
+    }
 }
 
-/// Fetches the bodies of records into `batch`, in as few calls as their places allow; gives where each begins there.
+fn copy_body(batch: &[u8], start: usize, location: Location, out: &mut Vec<u8>) {
+    let stored = batch.get(start..).unwrap_or_default();
+    out.clear();
+    out.extend_from_slice(stored.get(..location.body_bytes() as usize).unwrap_or_default());
+}
+
+/// What is to be read for records: two bodies of each, its own and that of its base, which are the same if it is no patch.
+fn places(records: &[Record]) -> Vec<Location> {
+    let mut places = Vec::with_capacity(2 * records.len());
+    for record in records {
+        places.extend_from_slice(&[record.location, record.base_location()]);
+    }
+    places
+}
+
+/// Fetches bodies into `batch`, in as few calls as their places allow; gives where each begins there.
 fn read_bodies<I: Device>(
     faces: &[Face],
     inputs: &[I],
-    records: &[(PageNo, Location)],
+    places: &[Location],
     batch: &mut Vec<u8>,
 ) -> Result<Vec<usize>> {
-    let order = in_file_order(records);
-    let mut starts = vec![0; records.len()];
+    let order = in_file_order(places);
+    let mut starts = vec![0; places.len()];
     batch.clear();
     let mut rest = order.as_slice();
     while !rest.is_empty() {
-        let (range, count) = next_range(faces, records, rest, READ_BYTES)?;
+        let (range, count) = next_range(faces, places, rest, READ_BYTES)?;
         let (group, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
         rest = others;
         let input = inputs.get(range.source).ok_or_else(|| Error::corrupt("job", 0, What::Message))?;
@@ -475,7 +527,7 @@ fn read_bodies<I: Device>(
         batch.resize(into + usize::try_from(range.bytes).unwrap_or(0), 0);
         input.read_at(range.offset, batch.get_mut(into..).unwrap_or_default())?;
         for &index in group {
-            let Some((_, location)) = records.get(index) else { continue };
+            let Some(location) = places.get(index) else { continue };
             let from = body_start(faces, *location)? - range.offset;
             if let Some(start) = starts.get_mut(index) {
                 *start = into + usize::try_from(from).unwrap_or(0);
@@ -485,21 +537,16 @@ fn read_bodies<I: Device>(
     Ok(starts)
 }
 
-/// The records in the order of their files, so that neighbours are found whatever order the pages have.
-fn in_file_order(records: &[(PageNo, Location)]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..records.len()).collect();
-    order.sort_unstable_by_key(|&index| records.get(index).map(|(_, location)| (location.file(), location.offset())));
+/// Places in the order of their files, so that neighbours are found whatever order the pages have.
+fn in_file_order(places: &[Location]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..places.len()).collect();
+    order.sort_unstable_by_key(|&index| places.get(index).map(|location| location.place()));
     order
 }
 
-/// The next read of records that are in file order, of at least one and of about `bytes_max` at most, and how many it covers.
-fn next_range(
-    faces: &[Face],
-    records: &[(PageNo, Location)],
-    order: &[usize],
-    bytes_max: u64,
-) -> Result<(ReadRange, usize)> {
-    let mut locations = order.iter().filter_map(|&index| records.get(index)).map(|(_, location)| *location);
+/// The next read of places that are in file order, of at least one and of about `bytes_max` at most, and how many it covers.
+fn next_range(faces: &[Face], places: &[Location], order: &[usize], bytes_max: u64) -> Result<(ReadRange, usize)> {
+    let mut locations = order.iter().filter_map(|&index| places.get(index)).copied();
     let first = locations.next().unwrap_or(Location::NONE);
     let offset = body_start(faces, first)?;
     let (mut end, mut count) = (offset + u64::from(first.body_bytes()), 1);
@@ -551,12 +598,15 @@ impl Job {
             put_bytes(&mut out, source.dictionary.as_ref().map_or(&[], |dictionary| dictionary.bytes()));
         }
         out.put_u32(u32::try_from(self.records.len()).unwrap_or(u32::MAX));
-        for (page, location) in &self.records {
+        for Record { page, location, base } in &self.records {
             out.put_u32(page.get());
             out.put_u16(location.file().0);
             out.put_u64(location.offset());
             out.put_u32(location.body_bytes());
             out.put_u64(location.commit().0);
+            let base = base.unwrap_or(PatchBase { back: 0, body_bytes: 0 });
+            out.put_u32(base.back);
+            out.put_u32(base.body_bytes);
         }
         out.put_u64(self.base.0);
         out.put_u64(self.last.0);
@@ -604,7 +654,9 @@ impl Job {
             let page = PageNo::new(reader.u32()?)?;
             let file = FileSlot(reader.u16()?);
             let (offset, body_bytes, commit) = (reader.u64()?, reader.u32()?, CommitId(reader.u64()?));
-            records.push((page, Location::new(file, offset, body_bytes, commit)));
+            let location = Location::new(file, offset, body_bytes, commit);
+            let base = PatchBase { back: reader.u32()?, body_bytes: reader.u32()? };
+            records.push(Record { page, location, base: Some(base).filter(|base| base.back > 0) });
         }
         let job = Self {
             header,
@@ -638,11 +690,11 @@ impl Job {
                     && start + u64::from(location.body_bytes()) <= source.file_bytes
             })
         };
-        let version = |record: &(PageNo, Location)| (record.0, record.1.commit());
+        let version = |record: &Record| (record.page, record.location.commit());
         self.header.dictionary_bytes as usize == self.dictionary_stored.len()
             && self.header.cipher == self.subkey.as_ref().map_or(Cipher::None, Subkey::cipher)
             && self.records.is_sorted_by(|record, next| version(record) < version(next))
-            && self.records.iter().all(|record| is_inside(record.1))
+            && self.records.iter().all(|record| is_inside(record.location) && is_inside(record.base_location()))
             && (!self.learns() || is_a_sample(self.records.len(), self.header.page_size.bytes()))
     }
 }

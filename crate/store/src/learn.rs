@@ -21,7 +21,7 @@ use crate::device::Storage;
 use crate::error::{Error, Result, What};
 use crate::format::layout::{BODY_NONCE_BYTES, BODY_TAG_BYTES};
 use crate::ids::PageNo;
-use crate::job::{Done, Job, Source};
+use crate::job::{Done, Job, Record, Source};
 use crate::location::{FileSlot, Location};
 use crate::store::{Segment, Store};
 
@@ -132,8 +132,8 @@ impl<S: Storage> Store<S> {
                 slots.push(location.file());
             }
             let source = FileSlot(u16::try_from(source).unwrap_or(u16::MAX));
-            job.records
-                .push((page, Location::new(source, location.offset(), location.body_bytes(), location.commit())));
+            let location = Location::new(source, location.offset(), location.body_bytes(), location.commit());
+            job.records.push(Record::new(page, location));
         }
         let ends: Vec<(FileSlot, u64)> = self.sealed.iter().chain(&self.log).map(|log| (log.slot, log.end)).collect();
         for slot in slots {
@@ -148,6 +148,7 @@ impl<S: Storage> Store<S> {
                 dictionary: file.dictionary.clone(),
             });
         }
+        self.name_bases(&mut job);
         job.page_count = self.view.page_count;
         // As many segments may there be, each with a copy (L4).
         job.copies = u32::try_from(self.options.segments_max).unwrap_or(u32::MAX).max(1);

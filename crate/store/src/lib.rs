@@ -18,6 +18,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bases;
 mod bytes;
 mod checkpoint;
 mod cipher;
@@ -44,6 +45,7 @@ mod learn;
 mod location;
 mod log;
 mod options;
+mod patch;
 mod recover;
 mod refresh;
 mod replay;

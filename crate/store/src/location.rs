@@ -56,6 +56,11 @@ impl Location {
         CommitId(self.commit_low as u64 | (self.commit_high as u64) << 32)
     }
 
+    /// File and offset, to put locations in the order in which they lie.
+    pub const fn place(self) -> (u16, u64) {
+        (self.file, self.offset())
+    }
+
     pub const fn is_some(self) -> bool {
         self.body_bytes != 0
     }

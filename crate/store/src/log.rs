@@ -12,18 +12,20 @@ use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use crate::bases::Bases;
 use crate::bytes::Put;
 use crate::cipher::{Nonce, Subkey};
 use crate::codec::Encoder;
 use crate::entropy::Entropy;
 use crate::file::OpenFile;
-use crate::format::body::{FileKind, append_body};
+use crate::format::body::{FileKind, PatchBase, append_body, append_patch};
 use crate::format::commits::CommitInfo;
 use crate::format::frame::{CommitPayload, begin_frame, end_frame};
 use crate::format::layout::{FRAME_TRAILER_BYTES, LOG_DATA_START};
 use crate::format::log::LogHeader;
 use crate::ids::{Chain, CommitId, LogGeneration, PageCount, PageNo, RequestId};
 use crate::location::{FileSlot, Location};
+use crate::patch::diff;
 use crate::sorted::SortedMap;
 
 /// A log file's number; its name is `log-<n>`. Files are used again, generations are not.
@@ -49,6 +51,8 @@ pub(crate) struct FrameRef {
     pub commit: CommitId,
     pub offset: u64,
     pub body_bytes: u32,
+    /// What it is a patch of.
+    pub base: Option<PatchBase>,
 }
 
 impl FrameRef {
@@ -75,6 +79,7 @@ pub(crate) struct Log<D> {
     pub head: CommitId,
     pub chain: Chain,
     pub page_count: PageCount,
+    pub bases: Bases,
 }
 
 impl<D> Log<D> {
@@ -93,6 +98,7 @@ impl<D> Log<D> {
             head: header.base,
             chain: header.base_chain,
             page_count: header.base_page_count,
+            bases: Bases::default(),
         }
     }
 
@@ -139,6 +145,7 @@ impl<D> Log<D> {
             head,
             chain,
             page_count,
+            bases: Bases::default(),
         }
     }
 
@@ -194,6 +201,9 @@ pub(crate) struct Run {
 pub(crate) struct Assembler<'a, D> {
     pub file: &'a OpenFile<D>,
     pub encoder: &'a mut Encoder,
+    /// `None` where a page's length must not say how much of it changed.
+    pub bases: Option<&'a Bases>,
+    pub patch: &'a mut Vec<u8>,
     pub entropy: &'a mut (dyn Entropy + Send),
     pub out: &'a mut Vec<u8>,
 }
@@ -208,7 +218,13 @@ impl<D> Assembler<'_, D> {
         let closing = Self::closing(self.file.subkey.as_ref(), self.entropy);
         let place = self.file.place(run.end, u64::from(page.get()));
         let start = begin_frame(self.out, page.get(), run.commit);
-        let body_bytes = append_body(self.out, place, run.commit, raw, Some(self.encoder), closing);
+        let base = self.bases.and_then(|bases| bases.get(page));
+        let base = base.filter(|base| diff(&base.page, raw, base.patch_bytes_max(), self.patch));
+        let base = base.and_then(|base| base.seen_from(run.end));
+        let body_bytes = match base {
+            Some(base) => append_patch(self.out, place, run.commit, raw.len(), base, self.patch, closing),
+            None => append_body(self.out, place, run.commit, raw, Some(self.encoder), closing),
+        };
         let crc = end_frame(self.out, start);
         run.hasher.frame(page.get(), crc, self.out.get(start..).unwrap_or_default());
         let frame = FrameRef {
@@ -216,6 +232,7 @@ impl<D> Assembler<'_, D> {
             commit: run.commit,
             offset: run.end,
             body_bytes: u32::try_from(body_bytes).unwrap_or(u32::MAX),
+            base,
         };
         run.end += (self.out.len() - start) as u64;
         run.frames.push(frame);

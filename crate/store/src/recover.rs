@@ -118,6 +118,7 @@ impl<S: Storage> Store<S> {
             requests: loaded.requests,
             encoder,
             buffer: Vec::new(),
+            patch: Vec::new(),
             poisoned: false,
             job_out: false,
             dictionary: loaded.dictionary,

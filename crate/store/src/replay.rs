@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::device::Device;
 use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
+use crate::format::body::BodyHeader;
 use crate::format::frame::{CommitPayload, FrameHeader, check_frame, commit_frame_bytes, split_commit};
 use crate::format::layout::{BODY_HEADER_BYTES, FRAME_HEADER_BYTES, FRAME_MAGIC, FRAME_TRAILER_BYTES, LOG_DATA_START};
 use crate::ids::{CommitId, PageNo, PageSize};
@@ -69,7 +70,9 @@ fn lay_commits<D: Device>(log: &mut Log<D>, look: Look, loaded: &mut Loaded<D>, 
         if let Some(page) = PageNo::new(frame.header.page) {
             run.hasher.frame(page.get(), crc, frame.bytes);
             let body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-            run.frames.push(FrameRef { page, commit: run.commit, offset: run.end, body_bytes });
+            let base = BodyHeader::decode(body).and_then(|header| header.base);
+            let base = base.filter(|base| file.place(run.end, 0).base_offset(*base).is_some());
+            run.frames.push(FrameRef { page, commit: run.commit, offset: run.end, body_bytes, base });
             run.end += frame_bytes;
             continue;
         }

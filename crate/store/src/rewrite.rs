@@ -15,7 +15,7 @@ use crate::error::{Error, Limit, Result};
 use crate::format::layout::KEY_SLOTS_MAX;
 use crate::format::manifest::Manifest;
 use crate::ids::{CommitId, Epoch, PageNo};
-use crate::job::{Done, Inline, Job, Task, Workers};
+use crate::job::{Done, Inline, Job, Record, Task, Workers};
 use crate::keys::{DataKey, KeySlot, Keyring, MasterKey, SlotKey, SlotKind, Wrapped};
 use crate::location::{FileSlot, Location};
 use crate::options::NewKey;
@@ -357,7 +357,8 @@ impl<S: Storage> Store<S> {
                 slots.len() - 1
             });
             let file = FileSlot(u16::try_from(index).unwrap_or(u16::MAX));
-            records.push((page, Location::new(file, location.offset(), location.body_bytes(), location.commit())));
+            let location = Location::new(file, location.offset(), location.body_bytes(), location.commit());
+            records.push(Record::new(page, location));
         });
         for slot in slots {
             let Some(file) = snapshot.files.get(slot) else { continue };
@@ -372,6 +373,7 @@ impl<S: Storage> Store<S> {
             });
         }
         job.records = records;
+        self.name_bases(&mut job);
         job.base = since.unwrap_or(CommitId::ZERO);
         job.last = self.view.commit;
         job.chain = self.chain;

@@ -7,6 +7,7 @@ use crate::codec::Decoder;
 use crate::device::Device;
 use crate::error::Result;
 use crate::file::OpenFile;
+use crate::ids::PageNo;
 use crate::location::Location;
 
 /// A reader's working memory. Never shared between threads; any number of snapshots of one database, but of one only, can be
@@ -16,12 +17,42 @@ pub struct Scratch {
     pub(crate) decoder: Decoder,
     pub(crate) page: Vec<u8>,
     body: Vec<u8>,
+    /// The body that a patch was made from.
+    base: Vec<u8>,
     cluster: Cluster,
     cluster_bytes_min: u32,
     /// Where the record after the last one read begins, to notice a scan.
     expected: (u64, u64),
     /// Reads that followed one another without a gap.
     streak: u32,
+}
+
+/// A body, and what it is opened with.
+pub(crate) struct Fetched<'s> {
+    pub body: &'s mut [u8],
+    pub decoder: &'s mut Decoder,
+    /// For the body of a patch's base.
+    pub base: &'s mut Vec<u8>,
+    /// For a page of which not all is wanted.
+    pub page: &'s mut Vec<u8>,
+}
+
+impl Fetched<'_> {
+    /// The page, whether it is there as a whole or as a patch.
+    pub fn open<D: Device>(
+        &mut self,
+        file: &OpenFile<D>,
+        number: PageNo,
+        location: Location,
+        verify: bool,
+        out: &mut [u8],
+    ) -> Result<()> {
+        let patch = file.open_page(self.body, number, location, verify, self.decoder, out)?;
+        let Some(patch) = patch else { return Ok(()) };
+        self.base.resize(patch.base_bytes(), 0);
+        file.device.read_at(patch.offset + file.kind.header_bytes() as u64, self.base)?;
+        file.open_patched(&patch, self.base, self.decoder, out)
+    }
 }
 
 #[derive(Default)]
@@ -43,15 +74,12 @@ impl Scratch {
 
     /// What it holds in memory.
     pub fn memory_bytes(&self) -> u64 {
-        (self.page.capacity() + self.body.capacity() + self.cluster.bytes.capacity()) as u64
+        let buffers = [&self.page, &self.body, &self.base, &self.cluster.bytes];
+        buffers.iter().map(|buffer| buffer.capacity() as u64).sum()
     }
 
-    /// The body at a location, in a buffer of ours, to be opened in place; with the decompressor that goes with it.
-    pub(crate) fn fetch<D: Device>(
-        &mut self,
-        file: &OpenFile<D>,
-        location: Location,
-    ) -> Result<(&mut [u8], &mut Decoder, &mut Vec<u8>)> {
+    /// The body at a location, in a buffer of ours, to be opened in place.
+    pub(crate) fn fetch<D: Device>(&mut self, file: &OpenFile<D>, location: Location) -> Result<Fetched<'_>> {
         let wanted = location.body_bytes() as usize;
         let start = location.offset() + file.kind.header_bytes() as u64;
         self.body.resize(wanted, 0);
@@ -69,7 +97,8 @@ impl Scratch {
         } else {
             file.device.read_at(start, &mut self.body)?;
         }
-        Ok((&mut self.body, &mut self.decoder, &mut self.page))
+        let Self { body, decoder, base, page, .. } = self;
+        Ok(Fetched { body, decoder, base, page })
     }
 
     /// How much to fetch: more for each read that followed the one before, since records of a B-tree lie together.

@@ -83,16 +83,17 @@ impl<D: Device> Snapshot<D> {
     ) -> Result<()> {
         let file = self.files.of(location)?;
         let page_bytes = self.page_size.bytes();
-        let (body, decoder, whole) = scratch.fetch(file, location)?;
+        let mut fetched = scratch.fetch(file, location)?;
         if out.len() == page_bytes {
-            file.open_page(body, page, location, self.verify, decoder, out)?;
-        } else {
-            whole.resize(page_bytes, 0);
-            file.open_page(body, page, location, self.verify, decoder, whole)?;
-            let (first, rest) = out.split_at_mut(out.len().min(page_bytes));
-            first.copy_from_slice(whole.get(..first.len()).unwrap_or_default());
-            rest.fill(0);
+            return fetched.open(file, page, location, self.verify, out);
         }
+        let mut whole = core::mem::take(fetched.page);
+        whole.resize(page_bytes, 0);
+        fetched.open(file, page, location, self.verify, &mut whole)?;
+        let (first, rest) = out.split_at_mut(out.len().min(page_bytes));
+        first.copy_from_slice(whole.get(..first.len()).unwrap_or_default());
+        rest.fill(0);
+        scratch.page = whole;
         Ok(())
     }
 }

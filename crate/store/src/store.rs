@@ -71,6 +71,8 @@ pub struct Store<S: Storage> {
     pub(crate) encoder: Encoder,
     /// The bytes of the commit being assembled.
     pub(crate) buffer: Vec<u8>,
+    /// The patch being made.
+    pub(crate) patch: Vec<u8>,
     pub(crate) poisoned: bool,
     /// A job was given out and has not come back.
     pub(crate) job_out: bool,
@@ -184,6 +186,8 @@ pub struct Counters {
     pub writes: u64,
     /// Flush calls.
     pub flushes: u64,
+    /// Page frames that were written as patches.
+    pub patches: u64,
     /// Bytes written to logs.
     pub log_bytes: u64,
     /// Bytes written to segments.

@@ -70,7 +70,7 @@ impl Dump {
         }
         let (page, commit) = (record.version.page.get(), record.version.commit.0);
         let PageRecord { offset, stored_bytes, raw_bytes, file, codec, .. } = record;
-        let codec = codec.name();
+        let codec = if record.patch { "patch" } else { codec.name() };
         Ok(writeln!(out, "{page:>8} {commit:>8} {offset:>10} {stored_bytes:>8} {raw_bytes:>8}  {codec:6} {file}")?)
     }
 
@@ -97,6 +97,7 @@ fn facts(record: &PageRecord) -> Vec<(&'static str, Fact)> {
         ("codec", record.codec.name().to_owned().into()),
         ("dictionary", Fact::Truth(record.dictionary)),
         ("encrypted", Fact::Truth(record.encrypted)),
+        ("patch", Fact::Truth(record.patch)),
     ]
 }
 

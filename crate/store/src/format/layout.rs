@@ -10,6 +10,8 @@ pub const FRAME_TRAILER_BYTES: usize = 4;
 
 /// codec u8, flags u8, zero u16, raw size u32, commit ID u64.
 pub const BODY_HEADER_BYTES: usize = 1 + 1 + 2 + 4 + 8;
+/// What a patch was made from: how far back u32, body size u32; behind the header.
+pub const PATCH_BASE_BYTES: usize = 4 + 4;
 /// The nonce of an encrypted body.
 pub const BODY_NONCE_BYTES: usize = 12;
 /// The tag of an encrypted body.

@@ -11,6 +11,7 @@ mod inspect;
 mod latch;
 mod learn;
 mod opening;
+mod patches;
 mod racing;
 mod recovery;
 mod review;

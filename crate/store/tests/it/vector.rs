@@ -104,8 +104,12 @@ fn observe_state<D: coffer_store::Device>(out: &mut String, snapshot: &Snapshot<
     }
 }
 
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut out, byte| {
+    digest(bytes).iter().fold(String::new(), |mut out, byte| {
         write!(out, "{byte:02x}").unwrap();
         out
     })

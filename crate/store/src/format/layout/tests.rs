@@ -12,7 +12,7 @@ use crate::cipher::Cipher;
 use crate::codec::{Codec, CodecChoice};
 use crate::crc::crc32;
 use crate::entropy::Entropy;
-use crate::format::body::{ASSOCIATED_BYTES, BodyHeader, FileKind, Place, body_bytes_max};
+use crate::format::body::{ASSOCIATED_BYTES, BodyHeader, FileKind, PatchBase, Place, body_bytes_max};
 use crate::format::commits::{CommitInfo, encode_commits};
 use crate::format::frame::{CommitPayload, begin_frame, commit_frame_bytes, end_frame};
 use crate::format::index::{IndexEncoder, IndexEntry};
@@ -207,8 +207,21 @@ fn structures() -> Vec<(&'static str, Vec<u8>, Fields)> {
         commits_start: 0xa9,
         file_bytes: 0xaa,
     };
-    let body_header =
-        BodyHeader { codec: Codec::Gzip, encrypted: true, dictionary: true, raw_bytes: 0xb1, commit: CommitId(0xb2) };
+    let body_header = BodyHeader {
+        codec: Codec::Gzip,
+        encrypted: true,
+        dictionary: true,
+        raw_bytes: 0xb1,
+        commit: CommitId(0xb2),
+        base: None,
+    };
+    let base = Some(PatchBase { back: 0xb3, body_bytes: 0xb4 });
+    let patch_header = BodyHeader { codec: Codec::None, dictionary: false, base, ..body_header };
+    let encoded = |header: BodyHeader| {
+        let mut out = Vec::new();
+        header.encode(&mut out);
+        out
+    };
     let place = Place { database: &DATABASE, kind: FileKind::Segment, file: 0xc1, offset: 0xc2, page: 0xc3 };
     vec![
         (
@@ -309,17 +322,18 @@ fn structures() -> Vec<(&'static str, Vec<u8>, Fields)> {
         ),
         (
             "Body header",
-            body_header.encode().to_vec(),
+            encoded(body_header),
             fields! {
                 "codec": [4], "flags": [3], "zero": [0; 2], "raw_bytes": le32(0xb1), "commit": le64(0xb2),
             },
         ),
+        ("Patch base", encoded(patch_header)[16..].to_vec(), fields! { "back": le32(0xb3), "body_bytes": le32(0xb4) }),
         (
             "Associated data",
-            place.associated(body_header.encode()).to_vec(),
+            place.associated(&encoded(patch_header)).bytes().to_vec(),
             fields! {
                 "database": DATABASE.0, "kind": [2], "zeros": [0; 7], "file": le64(0xc1), "offset": le64(0xc2),
-                "page": le64(0xc3), "header": body_header.encode(),
+                "page": le64(0xc3), "header": encoded(patch_header)[..16], "patch_base": encoded(patch_header)[16..],
             },
         ),
     ]
@@ -396,7 +410,7 @@ fn the_layout_is_the_one_that_was_agreed_on() {
         ($($name:ident)*) => { $(writeln!(out, "{} = {:?}", stringify!($name), $name).unwrap();)* };
     }
     print! {
-        FRAME_MAGIC FRAME_HEADER_BYTES FRAME_TRAILER_BYTES BODY_HEADER_BYTES BODY_NONCE_BYTES BODY_TAG_BYTES BODY_CRC_BYTES
+        FRAME_MAGIC FRAME_HEADER_BYTES FRAME_TRAILER_BYTES BODY_HEADER_BYTES PATCH_BASE_BYTES BODY_NONCE_BYTES BODY_TAG_BYTES BODY_CRC_BYTES
         BODY_OVERHEAD_BYTES_MAX COMMIT_PAYLOAD_BYTES LOG_HEADER_BYTES LOG_HEADER_COPY_START LOG_DATA_START
         SEGMENT_HEADER_BYTES RECORD_HEADER_BYTES SEAL_PAYLOAD_BYTES INDEX_ENTRIES_MAX INDEX_ENTRY_BYTES_MAX
         COMMIT_INFO_BYTES COMMITS_MAX MANIFEST_SLOT_BYTES MANIFEST_HEADER_BYTES MANIFEST_COVERED_BYTES SPECIAL_PAGE
