@@ -8,6 +8,7 @@ use coffer_store::{
     Cipher, Codec, CodecChoice, Commit, CommitId, Entropy, Inline, MemStorage, NewKey, OpenMode, Options, PageNo,
     PageSize, RequestId, SlotKey, SlotKind, Storage, Store, crc32,
 };
+use sha2::{Digest, Sha256};
 
 /// Random bytes that are the same in every run.
 pub struct Seeded(pub u64);
@@ -105,6 +106,18 @@ pub fn put(store: &mut Store<MemStorage>, pages: impl IntoIterator<Item = u32>, 
     store.commit(txn, how).unwrap();
 }
 
+/// Changes a few bytes of pages, so that the log is told no more than that.
+fn touch(store: &mut Store<MemStorage>, pages: impl IntoIterator<Item = u32>, version: u64) {
+    let mut txn = store.begin();
+    for number in pages {
+        let mut raw = vec![0; PAGE_BYTES];
+        txn.read(page(number), &mut raw, &mut coffer_store::Scratch::default()).unwrap();
+        raw[40..48].copy_from_slice(&version.to_le_bytes());
+        txn.write(page(number), &raw).unwrap();
+    }
+    store.commit(txn, Commit::default()).unwrap();
+}
+
 /// A whole database: kept history in segments and commits in logs, or one file. Made once for each kind.
 pub fn template(kind: Kind) -> MemStorage {
     type Files = Vec<(String, Vec<u8>)>;
@@ -146,8 +159,11 @@ fn make(kind: Kind) -> MemStorage {
     store.checkpoint(&Inline, 1).unwrap();
     store.keep_commit(CommitId(2)).unwrap();
     put(&mut store, 1..=2, 5);
+    touch(&mut store, 1..=2, 6);
     store.seal_log().unwrap();
-    put(&mut store, 8..=8, 6);
+    put(&mut store, 8..=8, 7);
+    touch(&mut store, 8..=8, 8);
+    assert!(store.stats().counters.patches >= 3, "{kind:?}: {:?}", store.stats().counters);
     store.close().unwrap();
     storage
 }
@@ -244,14 +260,20 @@ fn associated(database: &[u8], kind: u8, file: &[u8], offset: usize, page: u64, 
     out.extend_from_slice(file);
     out.extend((offset as u64).to_le_bytes());
     out.extend(page.to_le_bytes());
-    out.extend_from_slice(body.get(..16).unwrap_or_default());
+    out.extend_from_slice(body.get(..header_bytes(body)).unwrap_or_default());
     out
+}
+
+/// How long the header of a body is: a patch's names its base behind the rest.
+fn header_bytes(body: &[u8]) -> usize {
+    if body.get(1).is_some_and(|flags| flags & 4 != 0) { 24 } else { 16 }
 }
 
 fn mend_log(bytes: &mut [u8], database: &[u8]) -> Option<()> {
     mend(bytes, 0, 128, &[]);
     mend(bytes, 3968, 4096, &[]);
     let generation = bytes.get(16..24)?.to_vec();
+    let mut chain = Sha256::new_with_prefix(bytes.get(72..88)?);
     let mut at = 4096;
     loop {
         let end = at + u32_at(bytes, at + 4).filter(|&size| size > 44)?;
@@ -259,17 +281,36 @@ fn mend_log(bytes: &mut [u8], database: &[u8]) -> Option<()> {
         let body = at + if page == 0 { 28 } else { 20 };
         // Bodies have the header in their associated data, and their payload behind it.
         let header = associated(database, 1, &generation, at, page, bytes.get(body..)?);
-        if bytes.get(body + 1)? & 1 == 0 {
+        let encrypted = bytes.get(body + 1)? & 1 != 0;
+        if page == 0 && !encrypted {
+            let payload = bytes.get_mut(body + 16..body + 16 + 80)?;
+            chain.update(header.get(56..64).map_or(&[][..], |commit| commit));
+            for field in [0..12, 64..72, 40..56] {
+                chain.update(&payload[field]);
+            }
+            let closed = chain.finalize();
+            payload[24..40].copy_from_slice(&closed[..16]);
+            chain = Sha256::new_with_prefix(&closed[..16]);
+        }
+        if !encrypted {
             mend_body(bytes, body, end - 4, &header);
         }
         mend(bytes, at, end, &[])?;
+        if page != 0 {
+            chain.update(bytes.get(at + 8..at + 12)?);
+            chain.update(&bytes[end - 4..end]);
+            chain.update(&bytes[end - 20..end - 4]);
+        } else if encrypted {
+            chain = Sha256::new();
+        }
         at = end;
     }
 }
 
 /// The header is in the associated data; the checksum covers that and the payload.
 fn mend_body(bytes: &mut [u8], start: usize, end: usize, associated: &[u8]) -> Option<()> {
-    mend(bytes, start + 16, end, associated)
+    let header = header_bytes(bytes.get(start..)?);
+    mend(bytes, start + header, end, associated)
 }
 
 fn mend_segment(bytes: &mut [u8], database: Option<&[u8]>) -> Option<()> {

@@ -691,7 +691,15 @@ fn bad() -> Vec<Vector> {
         let back = u32::try_from(of[of.len() - 2].1 - start).unwrap();
         [back.to_le_bytes(), u32::try_from(end - start - 24).unwrap().to_le_bytes()].concat()
     };
-    let changes: [(&'static str, &str, Patching<'_>, Option<usize>, &str); 7] = [
+    let changes: [(&'static str, &str, Patching<'_>, Option<usize>, &str); 9] = [
+        ("bad-patch-flags", "an unknown flag", &|_, body| body[1] = 8, None, "RecordHeader"),
+        (
+            "bad-patch-long",
+            "a base longer than any body of a page",
+            &|_, body| body[20..24].copy_from_slice(&557u32.to_le_bytes()),
+            None,
+            "RecordHeader",
+        ),
         ("bad-patch-codec", "a patch with a codec", &|_, body| body[0] = 2, None, "RecordHeader"),
         ("bad-patch-nowhere", "a base before the log's first frame", &|_, body| body[19] = 1, None, "RecordHeader"),
         (

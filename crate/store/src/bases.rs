@@ -1,10 +1,10 @@
 //! The bases of a log: frames of it whose pages are still in memory, so that what is written to such a page again can be a patch.
 //!
-//! A frame of a log never changes once a later one is committed, so a base holds for as long as its log does, whoever writes.
+//! A frame never changes once its commit is in the log, so a base holds for as long as its log does, whoever writes.
 //!
 //! A1  A base is a whole page frame, of a commit that is in the log.
-//! A2  Together they take [`BYTES_MAX`] at most. A commit of many pages brings none: its pages are less likely to be written again soon
-//!     than those that it would push out.
+//! A2  Together they take [`BYTES_MAX`] at most, or as much as [`COUNT_MIN`] pages. A commit of many pages brings none: its pages are less
+//!     likely to be written again soon than those that it would push out.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -17,7 +17,10 @@ use crate::ids::{PageNo, PageSize};
 const BYTES_MAX: usize = 512 << 10;
 
 /// However large pages are.
-const COUNT_MIN: usize = 8;
+const COUNT_MIN: usize = 16;
+
+/// However small they are: the search for one is along all of them.
+const COUNT_MAX: usize = 64;
 
 /// The share of all bases that one commit may bring.
 const COMMIT_SHARE: usize = 4;
@@ -55,8 +58,8 @@ impl Bases {
         self.in_use.iter().find(|base| base.number == number)
     }
 
-    /// Whether a commit of so many pages brings bases (A2).
-    pub fn take(pages: usize, page_size: PageSize) -> bool {
+    /// Whether a commit brings bases that wrote so many pages as a whole (A2).
+    pub fn admit(pages: usize, page_size: PageSize) -> bool {
         pages <= count_max(page_size.bytes()) / COMMIT_SHARE
     }
 
@@ -82,7 +85,7 @@ impl Bases {
 }
 
 fn count_max(page_bytes: usize) -> usize {
-    (BYTES_MAX / page_bytes).max(COUNT_MIN)
+    (BYTES_MAX / page_bytes).clamp(COUNT_MIN, COUNT_MAX)
 }
 
 impl fmt::Debug for Bases {
@@ -105,16 +108,24 @@ mod tests {
     #[test]
     fn the_one_that_was_not_used_for_longest_goes_first() {
         let mut bases = Bases::default();
-        for number in 1..=8 {
+        for number in 1..=16 {
             bases.insert(base(number));
         }
         bases.used(PageNo::new(1).unwrap());
         bases.insert(base(3));
-        bases.insert(base(9));
+        bases.insert(base(17));
         let numbers: Vec<u32> = bases.in_use.iter().map(|base| base.number.get()).collect();
-        assert_eq!(numbers, [4, 5, 6, 7, 8, 1, 3, 9], "2 went, and each is there once");
+        assert_eq!(numbers, [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1, 3, 17], "2 went, and each is there once");
         bases.used(PageNo::new(20).unwrap());
-        assert_eq!(bases.in_use.len(), 8);
+        assert_eq!(bases.in_use.len(), 16);
+    }
+
+    #[test]
+    fn a_commit_of_four_pages_brings_bases_whatever_their_size_and_a_large_one_none() {
+        for (page_bytes, most) in [(512, 16), (8192, 16), (16384, 8), (65536, 4)] {
+            let size = PageSize::new(page_bytes).unwrap();
+            assert!(Bases::admit(most, size) && !Bases::admit(most + 1, size), "{page_bytes}");
+        }
     }
 
     #[test]

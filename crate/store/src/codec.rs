@@ -452,7 +452,7 @@ pub fn train(samples: &[&[u8]], dictionary_bytes_max: usize) -> Option<Vec<u8>> 
 /// A page must shrink by one part in this many, or is stored as it is.
 const SAVING_SHARE: usize = 16;
 
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(64).all(|chunk| chunk.iter().fold(0, |all, byte| all | byte) == 0)
 }
 

@@ -17,7 +17,7 @@ use crate::format::frame::CommitPayload;
 use crate::format::layout::{COMMITS_MAX, LOG_DATA_START};
 use crate::format::log::LogHeader;
 use crate::format::manifest::{Slot, decode_slot};
-use crate::ids::{Chain, CommitId, Epoch, PageNo, RequestId, Salt};
+use crate::ids::{Chain, CommitId, Epoch, PageNo, PageSize, RequestId, Salt};
 use crate::log::{Assembler, FrameRef, Log, LogNumber, Run};
 use crate::options::{Commit, Synchronous};
 use crate::recover::{log_file, manifest_slot};
@@ -318,8 +318,8 @@ impl<S: Storage> Store<S> {
     fn apply(&mut self, run: Run, payload: &CommitPayload, mut staged: BTreeMap<PageNo, Box<[u8]>>) -> CommitId {
         let patches = self.may_patch();
         let Some(log) = &mut self.log else { return self.view.commit };
-        if patches && Bases::take(run.frames.len(), self.manifest.page_size) {
-            renew_bases(&mut log.bases, &run, &mut staged);
+        if patches {
+            renew_bases(&mut log.bases, &run, &mut staged, self.manifest.page_size);
         }
         let slot = log.slot;
         let mut tally = LiveTally::new(&mut self.segments);
@@ -344,13 +344,15 @@ impl<S: Storage> Store<S> {
 }
 
 /// What a commit wrote as a whole can be patched from now on. The last frames of its run are those of what was staged.
-fn renew_bases(bases: &mut Bases, run: &Run, staged: &mut BTreeMap<PageNo, Box<[u8]>>) {
+fn renew_bases(bases: &mut Bases, run: &Run, staged: &mut BTreeMap<PageNo, Box<[u8]>>, page_size: PageSize) {
+    let whole = run.frames.iter().filter(|frame| frame.base.is_none()).count();
     let spilled = run.frames.len().saturating_sub(staged.len());
     for (frame, (number, page)) in run.frames.get(spilled..).unwrap_or_default().iter().zip(staged) {
         let FrameRef { page: written, offset, body_bytes, base, .. } = *frame;
         debug_assert_eq!(written, *number);
         match base {
             Some(_) => bases.used(written),
+            None if !Bases::admit(whole, page_size) => {}
             None => bases.insert(Base { number: written, page: core::mem::take(page), offset, body_bytes }),
         }
     }

@@ -153,7 +153,7 @@ fn body(bytes: &[u8]) {
         assert_eq!(bytes.get(..header.bytes()), Some(written.as_slice()));
     }
     let database = DatabaseId([0; 16]);
-    let place = Place { database: &database, kind: FileKind::Log, file: 1, offset: 4096, page: 1 };
+    let place = Place { database: &database, kind: FileKind::Log, file: 1, offset: 1 << 16, page: 1 };
     for verify in [true, false] {
         let opening = Opening { subkey: None, dictionary: None, verify };
         let mut stored = bytes.to_vec();
@@ -181,7 +181,7 @@ fn open(
     match open_body(stored, place, opening, decoder, raw)? {
         Opened::Page(_) => Ok(false),
         Opened::Patch(_, base, patch) => {
-            assert!(place.base_offset(base).is_none_or(|offset| offset < place.offset));
+            assert!(place.base_offset(base, raw.len()).is_none_or(|offset| offset < place.offset));
             apply(patch, raw).map(|()| true).ok_or(What::RecordContent)
         }
     }

@@ -75,7 +75,7 @@ impl Face {
         let (header, patch) = match opened {
             Opened::Page(header) => (header, None),
             Opened::Patch(header, base, bytes) => {
-                let offset = place.base_offset(base).ok_or_else(|| corrupt(What::RecordHeader))?;
+                let offset = place.base_offset(base, out.len()).ok_or_else(|| corrupt(What::RecordHeader))?;
                 (header, Some(Patch { page, location, offset, base, verify, bytes }))
             }
         };
@@ -174,5 +174,34 @@ impl<D: Device> FileSet<D> {
 
     pub fn iter(&self) -> impl Iterator<Item = (FileSlot, &Arc<OpenFile<D>>)> {
         (0..).map(FileSlot).zip(&self.files).filter_map(|(slot, file)| Some((slot, file.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::format::body::{append_body, append_patch};
+    use crate::ids::CommitId;
+
+    /// FORMAT: patch-2
+    #[test]
+    fn a_patch_is_made_of_a_page_of_an_earlier_commit() {
+        let name = "log-0".into();
+        let face =
+            Face { name, kind: FileKind::Log, id: 1, database: DatabaseId([3; 16]), subkey: None, dictionary: None };
+        let (mut base, mut decoder, mut page) = (Vec::new(), Decoder::default(), vec![0; 512]);
+        append_body(&mut base, face.place(4096, 1), CommitId(9), &[5; 512], None, None);
+        let named = PatchBase { back: 904, body_bytes: u32::try_from(base.len()).unwrap() };
+        for (commit, expected) in [(9, Err(face.corrupt(5000, What::RecordHeader))), (10, Ok(()))] {
+            let mut body = Vec::new();
+            append_patch(&mut body, face.place(5000, 1), CommitId(commit), 512, named, &[1, 2, 8, 8], None);
+            let location = Location::new(FileSlot(0), 5000, u32::try_from(body.len()).unwrap(), CommitId(commit));
+            let number = PageNo::new(1).unwrap();
+            let patch = face.open_page(&mut body, number, location, true, &mut decoder, &mut page).unwrap().unwrap();
+            assert_eq!(face.open_patched(&patch, &mut base.clone(), &mut decoder, &mut page), expected);
+        }
+        assert_eq!(page[..4], [5, 8, 8, 5]);
     }
 }

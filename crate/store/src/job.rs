@@ -328,6 +328,7 @@ impl<I: Device, O: Device> Task<I, O> {
         let spent = |record: &&Record| {
             let room = bytes < budget_bytes.max(1);
             bytes += u64::from(record.location.body_bytes());
+            bytes += record.base.map_or(0, |base| u64::from(base.body_bytes));
             room
         };
         let count = rest.iter().take_while(spent).count();

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::bases::Bases;
 use crate::bytes::Put;
 use crate::cipher::{Nonce, Subkey};
-use crate::codec::Encoder;
+use crate::codec::{Encoder, is_zero};
 use crate::entropy::Entropy;
 use crate::file::OpenFile;
 use crate::format::body::{FileKind, PatchBase, append_body, append_patch};
@@ -219,7 +219,8 @@ impl<D> Assembler<'_, D> {
         let place = self.file.place(run.end, u64::from(page.get()));
         let start = begin_frame(self.out, page.get(), run.commit);
         let base = self.bases.and_then(|bases| bases.get(page));
-        let base = base.filter(|base| diff(&base.page, raw, base.patch_bytes_max(), self.patch));
+        // A page of zeros is stored as nothing, which no patch is less than.
+        let base = base.filter(|base| !is_zero(raw) && diff(&base.page, raw, base.patch_bytes_max(), self.patch));
         let base = base.and_then(|base| base.seen_from(run.end));
         let body_bytes = match base {
             Some(base) => append_patch(self.out, place, run.commit, raw.len(), base, self.patch, closing),

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::bases::Bases;
 use crate::device::{Device, Storage};
 use crate::error::{Error, Result, What};
 use crate::file::OpenFile;
@@ -75,6 +76,7 @@ impl<S: Storage> Store<S> {
             }
         };
         if let Some(manifest) = newer {
+            self.encoder = Self::encoder_for(&manifest);
             self.manifest = manifest;
             self.root_confirmed = false;
         }
@@ -161,6 +163,10 @@ impl<S: Storage> Store<S> {
         let mut logs: alloc::collections::VecDeque<_> = loaded.logs.into();
         self.log = logs.pop_back();
         self.sealed = logs;
+        // Another process may have closed one of them.
+        for log in &mut self.sealed {
+            log.bases = Bases::default();
+        }
         self.view = loaded.view;
         self.chain = loaded.chain;
         self.segments = loaded.segments;

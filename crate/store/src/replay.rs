@@ -71,7 +71,7 @@ fn lay_commits<D: Device>(log: &mut Log<D>, look: Look, loaded: &mut Loaded<D>, 
             run.hasher.frame(page.get(), crc, frame.bytes);
             let body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
             let base = BodyHeader::decode(body).and_then(|header| header.base);
-            let base = base.filter(|base| file.place(run.end, 0).base_offset(*base).is_some());
+            let base = base.filter(|base| file.place(run.end, 0).base_offset(*base, page_size.bytes()).is_some());
             run.frames.push(FrameRef { page, commit: run.commit, offset: run.end, body_bytes, base });
             run.end += frame_bytes;
             continue;

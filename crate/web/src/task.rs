@@ -110,7 +110,8 @@ impl WebTask {
         Ok(ranges.into_iter().flat_map(fields).collect())
     }
 
-    /// Takes a range that was asked for.
+    /// Takes a range that was asked for; those of the next window only once this one is done with ([`lacks`](Self::lacks)), since both
+    /// may have one that begins at the same place.
     pub fn supply(&mut self, source: usize, offset: f64, bytes: Vec<u8>) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
         let offset = offset as u64;

@@ -77,13 +77,14 @@ impl Place<'_> {
         Associated { bytes, len: ASSOCIATED_BYTES - BODY_HEADER_BYTES + header.len() }
     }
 
-    /// Where the frame begins that a patch here was made from.
+    /// Where the frame begins that a patch here, of a page of so many bytes, was made from.
     ///
     /// FORMAT: patch-2
-    pub fn base_offset(&self, base: PatchBase) -> Option<u64> {
+    pub fn base_offset(&self, base: PatchBase, raw_bytes: usize) -> Option<u64> {
         let offset = self.offset.checked_sub(u64::from(base.back))?;
-        let end = offset.checked_add((FRAME_HEADER_BYTES as u64).checked_add(u64::from(base.body_bytes))?)?;
-        (offset >= LOG_DATA_START as u64 && end <= self.offset).then_some(offset)
+        let end = offset + FRAME_HEADER_BYTES as u64 + u64::from(base.body_bytes);
+        let is_page = base.body_bytes as usize <= body_bytes_max(raw_bytes);
+        (is_page && offset >= LOG_DATA_START as u64 && end <= self.offset).then_some(offset)
     }
 }
 
@@ -441,9 +442,12 @@ mod tests {
     /// FORMAT: patch-2
     #[test]
     fn a_base_lies_in_the_log_and_before_its_patch() {
-        let at = |back, body_bytes| in_log(1).base_offset(PatchBase { back, body_bytes });
+        let at = |back, body_bytes| in_log(1).base_offset(PatchBase { back, body_bytes }, 840);
         assert_eq!(at(500, 400), Some(4500));
         assert_eq!(at(904, 884), Some(4096));
+        let far = Place { offset: 1 << 40, ..in_log(1) };
+        let far_at = |body_bytes| far.base_offset(PatchBase { back: 1 << 20, body_bytes }, 840).is_some();
+        assert!(far_at(840 + 44) && !far_at(840 + 45), "no body of a page is as long");
         assert_eq!((at(904, 885), at(905, 400), at(0, 0), at(19, 0)), (None, None, None, None));
         assert_eq!((at(u32::MAX, 1), at(500, u32::MAX)), (None, None));
     }

@@ -148,18 +148,29 @@ fn a_job_that_runs_elsewhere_says_that_it_reads_bases_too() {
     let log = storage.bytes(job.sources()[0].name()).unwrap();
     let plan: Task<MemDevice, MemDevice> =
         Task::new(Job::from_bytes(&sent).unwrap(), vec![], MemDevice::new("none", vec![]), 1);
-    // Everything that was not said is made unreadable.
-    let mut known = vec![0xee; log.len()];
-    let (end, ranges) = plan.ahead(0, u64::MAX).unwrap();
-    assert_eq!(end, records);
-    for range in &ranges {
-        let range = usize::try_from(range.offset).unwrap()..usize::try_from(range.offset + range.bytes).unwrap();
-        known[range.clone()].copy_from_slice(&log[range]);
-    }
-    assert!(known != log, "something need not be read");
+    let source = std::sync::Arc::new(MemDevice::new("known", Vec::new()));
     let output = storage.open(&target, OpenMode::Create).unwrap();
-    let mut task = Task::new(job, vec![MemDevice::new("known", known)], output, 3);
-    while !task.step(4096, &mut Seeded(9), &Inline).unwrap() {}
+    let mut task = Task::new(job, vec![std::sync::Arc::clone(&source)], output, 3);
+    let (mut first, mut windows) = (0, 0);
+    while first < records {
+        let (end, ranges) = plan.ahead(first, 300).unwrap();
+        // Everything that was not said is unreadable.
+        let mut known = vec![0xee; log.len()];
+        let mut bytes = 0;
+        for range in &ranges {
+            let range = usize::try_from(range.offset).unwrap()..usize::try_from(range.offset + range.bytes).unwrap();
+            bytes += range.len();
+            known[range.clone()].copy_from_slice(&log[range]);
+        }
+        assert!(bytes < 40_000, "{bytes} bytes for a window of 300");
+        source.write_at(0, &known).unwrap();
+        task.limit(end);
+        while task.progress().0 < end {
+            task.step(4096, &mut Seeded(9), &Inline).unwrap();
+        }
+        (first, windows) = (end, windows + 1);
+    }
+    assert!(windows > 5, "{windows} windows");
     store.install(&task.finish(&mut Seeded(9)).unwrap()).unwrap();
     expect(&store.snapshot(), 1..=4, 2);
     assert_eq!(store.verify(|_| true).unwrap().damage, []);
@@ -168,7 +179,22 @@ fn a_job_that_runs_elsewhere_says_that_it_reads_bases_too() {
 #[test]
 fn an_export_and_an_increment_have_whole_pages_of_what_the_log_has_as_patches() {
     let storage = MemStorage::new();
-    let mut store = ten(&storage, None);
+    let mut store = create(&storage, small(), None);
+    edit(&mut store, 1..=4, 1);
+    let first = std::sync::Arc::new(MemDevice::new("first", Vec::new()));
+    store.export(None, std::sync::Arc::clone(&first), &Inline, 1).unwrap();
+    for version in 2..=10 {
+        edit(&mut store, 1..=4, version);
+    }
+    let second = std::sync::Arc::new(MemDevice::new("second", Vec::new()));
+    let done = store.export(Some(CommitId(1)), std::sync::Arc::clone(&second), &Inline, 1).unwrap();
+    assert_eq!((done.records(), patches(&store)), (4, 9 * 4));
+    let increment = MemStorage::new();
+    increment.put("base", first.to_vec());
+    let options = Options { base: Some("base".into()), read_only: true, ..small() };
+    let mut copy = open(&increment, options, None);
+    copy.lay_over("second", MemDevice::new("second", second.to_vec()), None).unwrap();
+    expect(&copy.snapshot(), 1..=4, 10);
     let output = std::sync::Arc::new(MemDevice::new("copy", Vec::new()));
     store.export(None, std::sync::Arc::clone(&output), &Inline, 1).unwrap();
     let copied = MemStorage::new();
@@ -247,14 +273,17 @@ fn a_transaction_that_is_given_up_leaves_no_base() {
     expect(&store.snapshot(), [3], 2);
 }
 
+/// A base is known by its place in the log, so it serves a page that was cut off and has come again as well.
 #[test]
-fn page_one_cut_off_and_grown_again_is_not_made_of_what_it_was() {
+fn a_page_that_was_cut_off_and_comes_again_may_be_a_patch_of_what_it_was() {
     let storage = MemStorage::new();
     let mut store = ten(&storage, Some(2));
+    let before = patches(&store);
     let mut txn = store.begin();
     txn.set_page_count(coffer_store::PageCount(1));
     store.commit(txn, Commit::default()).unwrap();
     edit(&mut store, [4], 20);
+    assert_eq!(patches(&store), before + 1);
     drop(store);
     let store = open(&storage, small(), Some(2));
     expect(&store.snapshot(), [1], 10);
@@ -264,27 +293,61 @@ fn page_one_cut_off_and_grown_again_is_not_made_of_what_it_was() {
     assert!(out.iter().all(|byte| *byte == 0));
 }
 
-/// A frame whose base is damaged is lost with it, and told by where the damage is; other pages are read.
+/// While the database is open: at the next opening a damaged frame is the end of its log, or an error.
 #[test]
-fn damage_of_a_base_is_found_by_all_its_patches() {
-    for key in [None, Some(1)] {
+fn damage_of_a_base_costs_the_pages_of_its_patches_and_no_others() {
+    for (key, what) in [(None, What::RecordChecksum), (Some(1), What::RecordAuthentication)] {
         let storage = MemStorage::new();
         let store = ten(&storage, key);
-        let record = |number| store.snapshot().record(page(number), &mut Scratch::default()).unwrap().unwrap();
-        let name = record(2).file;
-        drop(store);
-        let mut bytes = storage.bytes(&name).unwrap();
-        // The first commit's frame of page 2 follows that of page 1, behind two headers.
-        let first = u64::from(u32::from_le_bytes(bytes[4100..4104].try_into().unwrap()));
-        let at = usize::try_from(4096 + first).unwrap();
-        bytes[at + 200] ^= 1;
-        storage.put(&name, bytes);
-        // The frame's own checksum tells at the next opening.
-        let key = key.map(slot_key);
-        let opened = Store::open(storage.clone(), Box::new(Seeded(2)), small(), key.as_ref());
-        let error = opened.map(|_| ()).unwrap_err();
-        assert!(matches!(&error, Error::Corrupt(corrupt) if corrupt.what == What::Frame), "{error:?}");
+        // The first commit's frame of page 2 follows that of page 1.
+        let mut bytes = storage.bytes("log-0").unwrap();
+        let first = u32::from_le_bytes(bytes[4100..4104].try_into().unwrap());
+        let base = 4096 + u64::from(first);
+        bytes[usize::try_from(base).unwrap() + 200] ^= 1;
+        storage.open("log-0", OpenMode::Write).unwrap().write_at(0, &bytes).unwrap();
+        let mut out = vec![0; 1024];
+        let read = |number, out: &mut [u8]| store.snapshot().read(page(number), out, &mut Scratch::default());
+        let expected = Error::corrupt("log-0", base, what);
+        assert_eq!(read(2, &mut out).unwrap_err(), expected);
+        expect(&store.snapshot(), [1, 3, 4], 10);
+        // Once, though ten versions of the page are lost.
+        let verified = store.verify(|_| true).unwrap();
+        assert_eq!((verified.damage, verified.pages_lost), (vec![expected], vec![page(2)]));
     }
+}
+
+#[test]
+fn a_page_of_zeros_is_nothing_whatever_it_was_before() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    let mut txn = store.begin();
+    let mut raw = vec![0; 1024];
+    raw[100..200].fill(7);
+    txn.write(page(1), &raw).unwrap();
+    store.commit(txn, Commit::default()).unwrap();
+    let mut txn = store.begin();
+    txn.write(page(1), &[0; 1024]).unwrap();
+    store.commit(txn, Commit::default()).unwrap();
+    assert_eq!(patches(&store), 0);
+    assert_eq!(store.snapshot().record(page(1), &mut Scratch::default()).unwrap().unwrap().stored_bytes, 20 + 44);
+}
+
+/// What another process chose for the log holds for the next commit of this one.
+#[test]
+fn a_codec_that_another_process_chose_is_taken_up_with_its_root() {
+    let storage = MemStorage::new();
+    let mut store = create(&storage, small(), Some(1));
+    edit(&mut store, 1..=4, 1);
+    let mut other = open(&storage, small(), Some(1));
+    other.set_codec(CodecChoice::NONE, CodecChoice::NONE).unwrap();
+    drop(other);
+    store.refresh().unwrap();
+    let mut txn = store.begin();
+    txn.write(page(9), &content(store.page_size(), 9, 1)).unwrap();
+    store.commit(txn, Commit::default()).unwrap();
+    edit(&mut store, 1..=4, 2);
+    let record = store.snapshot().record(page(9), &mut Scratch::default()).unwrap().unwrap();
+    assert_eq!((record.codec, patches(&store)), (Codec::None, 0));
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn damage_to_a_version_that_only_a_kept_commit_shows_is_named() {
             store.checkpoint(&Inline, 1).unwrap();
             (name, offset) = place(&store, 4);
         }
-        // So different that it is no patch of what is going to be damaged.
+        // So different that it is no patch of what is going to be damaged; tests of patches have that.
         put(&mut store, 1..=5, 1_000_002);
         flip(&storage, &name, offset + 200);
         assert_eq!(damage(&store), (vec![(name, offset)], vec![]), "folded: {fold}");
