@@ -158,5 +158,5 @@ function keys(count, have, seed) {
   return Array.from({ length: count }, () => 1 + next(have))
 }
 
-/** SQLite's cache, for everybody what Coffer's default is. */
-export const cachePragma = 'pragma cache_size = -16384'
+/** Memory for pages, for everybody what Coffer's default is. */
+export const cachePragma = 'pragma cache_size = -32768'

@@ -83,7 +83,7 @@ export interface OpenOptions {
   readonly compression?: Compression
   /** A new database's page size in bytes: a power of two from 512 to 65536. Default: 8192. */
   readonly pageSize?: number
-  /** SQLite's page cache in bytes. Default: 16 MiB. */
+  /** What decoded pages may take in memory, in bytes. Default: 32 MiB, of which SQLite's own cache is an eighth. */
   readonly cacheBytes?: number
   /** Whether a commit is flushed before its promise resolves (default), or within a tenth of a second. */
   readonly durability?: 'strict' | 'relaxed'

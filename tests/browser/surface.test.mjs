@@ -94,12 +94,13 @@ const cases = {
         await window.coffer.fill(db, 20_000)
         await db.query('select sum(length(body)) from t')
         const { cache_size } = await db.get('pragma cache_size')
-        seen.push(cache_size)
+        const { page_cache_max } = await db.memoryStats()
+        seen.push([cache_size, page_cache_max])
         await db.close()
       }
       return seen
     },
-    gives: [-1024, -8192],
+    gives: [[-512, 512 << 10], [-1024, 7 << 20]],
   },
 
   'a signal gives up an opening, before it and in it, and the name is free': {

@@ -81,7 +81,7 @@ pub struct OpenOptions {
     pub upkeep: Upkeep,
     /// Threads to compress with at a checkpoint. Default: the machine's, at most 4.
     pub threads: usize,
-    /// SQLite's page cache of each connection, in bytes. Default: 16 MiB.
+    /// SQLite's page cache of each connection, in bytes. Default: 4 MiB; see [`OpenOptions::set_cache_bytes`].
     pub connection_cache_bytes: u64,
     /// Bytes to read at once where one call for so many costs no more than one for a page. Default: 0, as many as are wanted
     /// unless a scan is noticed.
@@ -114,13 +114,44 @@ impl Default for OpenOptions {
             busy_timeout: Duration::from_secs(5),
             upkeep: Upkeep::default(),
             threads: default_threads(),
-            connection_cache_bytes: 16 << 20,
+            connection_cache_bytes: Caches::of(CACHE_BYTES).connection,
             cluster_bytes: 0,
             log_ahead_bytes: if cfg!(target_family = "wasm") { 256 << 10 } else { 1 << 20 },
             place: "storage",
             #[cfg(not(target_family = "wasm"))]
             backend: crate::native::Backend::default(),
         }
+    }
+}
+
+/// What pages take in memory at most, unless somebody says otherwise.
+pub(crate) const CACHE_BYTES: u64 = 32 << 20;
+
+/// How memory for pages is shared out.
+pub(crate) struct Caches {
+    /// SQLite's own of each connection, whose pages cost nothing to come by.
+    pub connection: u64,
+    /// That of decoded pages, which all connections share.
+    pub shared: u64,
+}
+
+impl Caches {
+    /// An eighth is SQLite's, since it drops what was used longest ago: of a scan that is larger, all of it before it comes round again. The
+    /// shared cache keeps most of such a scan, and a hit there costs one copy (docs/decisions/0023). Of little, SQLite has up to half.
+    pub fn of(bytes: u64) -> Self {
+        let connection = (bytes / 8).max(bytes.min(2 << 20) / 2);
+        Self { connection, shared: bytes - connection }
+    }
+}
+
+impl OpenOptions {
+    /// Sets what pages take in memory at most while there is one connection, in bytes. Default: 32 MiB. An eighth of it is SQLite's own
+    /// cache, which each connection has, and the rest is shared by all.
+    pub fn set_cache_bytes(&mut self, bytes: u64) {
+        let Caches { connection, shared } = Caches::of(bytes);
+        self.connection_cache_bytes = connection;
+        self.settings.cache_memory = shared;
+        self.settings.cache_memory_soft = shared;
     }
 }
 

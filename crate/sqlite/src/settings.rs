@@ -2,6 +2,7 @@
 
 use coffer_store::{SortedMap, Storage, Store};
 
+use crate::database::{CACHE_BYTES, Caches};
 use crate::pragma::Truncate;
 
 /// The settings of an open database, shared by its connections.
@@ -42,8 +43,8 @@ impl Default for Settings {
             truncate: Truncate::Off,
             archive: false,
             log_bytes_max: None,
-            cache_memory: 16 << 20,
-            cache_memory_soft: 16 << 20,
+            cache_memory: Caches::of(CACHE_BYTES).shared,
+            cache_memory_soft: Caches::of(CACHE_BYTES).shared,
             max_rows: None,
             max_rows_of: SortedMap::new(),
             compaction: true,

@@ -64,7 +64,10 @@ impl Wanted {
 
     /// As the engine's options.
     pub fn into_options(self, secret: Option<Secret>) -> Result<OpenOptions> {
-        let default = OpenOptions::default();
+        let mut default = OpenOptions::default();
+        if let Some(bytes) = self.cache_bytes {
+            default.set_cache_bytes(whole(bytes));
+        }
         let cold = match &self.codec {
             None => default.cold,
             Some(name) => name.parse().map_err(|_| refuse(format!("there is no codec {name}")))?,
@@ -92,7 +95,6 @@ impl Wanted {
             // Who wants no compression wants none in the log either.
             hot: if cold == CodecChoice::NONE { cold } else { default.hot },
             cold,
-            connection_cache_bytes: self.cache_bytes.map_or(default.connection_cache_bytes, whole),
             cluster_bytes: self.cluster_bytes,
             // The other backends keep files in memory, where growing costs nothing.
             log_ahead_bytes: if self.backend == "opfs" { default.log_ahead_bytes } else { 0 },
