@@ -16,7 +16,7 @@ const WINDOW_BYTES = 30_000
  * What is tried: how much the length of a function counts against it (at 1, short ones would always come first), and how much it counts against
  * a run that many functions have it.
  */
-const TRIES = [[0.75, 0.5], [0.75, 0.6], [0.8, 0.6], [0.8, 0.7], [0.85, 0.75]]
+const TRIES = [[0.75, 0.6], [0.75, 0.7], [0.78, 0.6], [0.78, 0.7], [0.78, 0.8], [0.8, 0.7], [0.8, 0.8]]
 
 function hash(bytes, at) {
   let value = 0
