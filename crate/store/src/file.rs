@@ -204,4 +204,21 @@ mod tests {
         }
         assert_eq!(page[..4], [5, 8, 8, 5]);
     }
+
+    /// FORMAT: body-5
+    #[test]
+    fn a_body_is_of_the_commit_that_the_table_says() {
+        let name = "log-0".into();
+        let face =
+            Face { name, kind: FileKind::Log, id: 1, database: DatabaseId([3; 16]), subkey: None, dictionary: None };
+        let mut body = Vec::new();
+        append_body(&mut body, face.place(4096, 1), CommitId(9), &[5; 512], None, None);
+        for (commit, opens) in [(9, true), (8, false), (10, false)] {
+            let location = Location::new(FileSlot(0), 4096, u32::try_from(body.len()).unwrap(), CommitId(commit));
+            let (mut body, mut decoder, mut page) = (body.clone(), Decoder::default(), vec![0; 512]);
+            let opened =
+                face.open_page(&mut body, PageNo::new(1).unwrap(), location, true, &mut decoder, &mut page).is_ok();
+            assert_eq!(opened, opens, "{commit}");
+        }
+    }
 }
