@@ -153,7 +153,8 @@ impl Runner {
         if self.aside.is_some() || self.txn.is_some() {
             return Ok(false);
         }
-        for _ in 0..100 {
+        // Each closed log takes two shares, and there can be scores of them.
+        for _ in 0..1000 {
             let result = self.store().maintain(u64::MAX);
             match self.tolerated("upkeep", result)? {
                 Some(Maintained { idle: true, .. }) => return Ok(true),
