@@ -387,6 +387,19 @@ fn a_job_whose_base_lies_outside_of_its_source_is_none() {
     }
 }
 
+/// What a log says of bases is believed only within bounds, before anybody reads so many bytes: a job knows nothing of one that is none.
+#[test]
+fn a_base_that_no_page_can_have_is_not_read() {
+    let (storage, _) = crate::vector::load(&crate::vector::folder().join("bad-patch-long"));
+    let mut store = Store::open(storage.clone(), Box::new(Seeded(2)), Options::default(), None).unwrap().0;
+    assert!(store.seal_log().unwrap());
+    let job = Job::from_bytes(&store.fold_job().unwrap().unwrap().to_bytes()).unwrap();
+    let input = storage.open("log-0", OpenMode::Read).unwrap();
+    let mut task = Task::new(job, vec![input], MemDevice::new("none", vec![]), 1);
+    let error = task.step(1 << 20, &mut Seeded(9), &Inline).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt(corrupt) if corrupt.what == What::RecordHeader), "{error:?}");
+}
+
 /// A dictionary is learnt from pages wherever they are.
 #[test]
 fn what_is_learnt_may_come_from_patches() {
