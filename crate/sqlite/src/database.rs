@@ -13,6 +13,7 @@ use coffer_store::{
 };
 use rusqlite::OpenFlags;
 
+use crate::cache::{CACHE_BYTES, Caches};
 use crate::connection::Connection;
 use crate::core::{Core, Parts};
 use crate::entropy::SystemEntropy;
@@ -121,26 +122,6 @@ impl Default for OpenOptions {
             #[cfg(not(target_family = "wasm"))]
             backend: crate::native::Backend::default(),
         }
-    }
-}
-
-/// What pages take in memory at most, unless somebody says otherwise.
-pub(crate) const CACHE_BYTES: u64 = 32 << 20;
-
-/// How memory for pages is shared out.
-pub(crate) struct Caches {
-    /// SQLite's own of each connection, whose pages cost nothing to come by.
-    pub connection: u64,
-    /// That of decoded pages, which all connections share.
-    pub shared: u64,
-}
-
-impl Caches {
-    /// An eighth is SQLite's, since it drops what was used longest ago: of a scan that is larger, all of it before it comes round again. The
-    /// shared cache keeps most of such a scan, and a hit there costs one copy (docs/decisions/0023). Of little, SQLite has up to half.
-    pub fn of(bytes: u64) -> Self {
-        let connection = (bytes / 8).max(bytes.min(2 << 20) / 2);
-        Self { connection, shared: bytes - connection }
     }
 }
 

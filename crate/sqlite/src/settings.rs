@@ -2,7 +2,7 @@
 
 use coffer_store::{SortedMap, Storage, Store};
 
-use crate::database::{CACHE_BYTES, Caches};
+use crate::cache::{CACHE_BYTES, Caches};
 use crate::pragma::Truncate;
 
 /// The settings of an open database, shared by its connections.
