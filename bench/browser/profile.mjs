@@ -49,7 +49,7 @@ function wasmNames() {
   const file = path.join(targetDirectory(), 'wasm-pack', 'functions.txt')
   if (!fs.existsSync(file)) throw new SetupError('no names of functions: build with npm run build first')
   const lines = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => line.split(' '))
-  return new Map(lines.map(([index, ...name]) => [`wasm-function[${index}]`, name.join(' ').replace(/^_ZN.*?(\w{3,})17h[0-9a-f]{16}E$/, '$1') || `function ${index}`]))
+  return new Map(lines.map(([index, ...name]) => [`wasm-function[${index}]`, name.join(' ') || `function ${index}`]))
 }
 
 /** Microseconds by function, and by caller of those whose name has `called` in it. */
@@ -112,12 +112,11 @@ await entry(async (args) => {
     const sizes = Object.fromEntries(workloads.map(({ name, full }) => [name, full]))
     const { ms } = await page.evaluate((options) => globalThis.bench.profiled(options), { ...values, name, sizes, rounds: Number(values.rounds) })
     const ops = workload.full * Number(values.rounds)
-    const unit = workload.unit.replace(/s$/, '')
-    console.log(`${name} on ${values.contender}, ${values.view}: ${((ms / ops) * 1000).toFixed(1)} us a ${unit}, while it was profiled`)
+    console.log(`${name} on ${values.contender}, ${values.view}: ${((ms / ops) * 1000).toFixed(1)} us for each of the ${workload.unit}, while it was profiled`)
     for (const [thread, profile] of profiles) {
       const { self, callers } = tally(profile, names, values.callers)
       const total = [...self].filter(([name]) => !/^\((idle|program|root)\)/.test(name)).reduce((sum, [, us]) => sum + us, 0)
-      console.log(`\n${thread}: ${(total / ops).toFixed(1)} us a ${unit}`)
+      console.log(`\n${thread}: ${(total / ops).toFixed(1)} us`)
       for (const [name, us] of [...(values.callers === undefined ? self : callers)].sort((a, b) => b[1] - a[1]).slice(0, Number(values.top))) console.log(`${(us / ops).toFixed(1).padStart(9)}  ${name}`)
     }
   } finally {
