@@ -227,8 +227,10 @@ impl<S: Storage> Store<S> {
         });
     }
 
-    /// Whether a page may be told by what changed in it. The length then says how much that was, which the key keeps from
-    /// nobody; whoever has chosen not to compress for that reason does not want it either.
+    /// Whether a page may be told by what changed in it. How much that was can be seen by the length, key or not; whoever has a key and
+    /// chose not to compress wants no length to tell anything.
+    ///
+    /// FORMAT: patch-4
     fn may_patch(&self) -> bool {
         self.keys.is_none() || self.manifest.hot.codec() != Codec::None
     }
@@ -345,14 +347,14 @@ impl<S: Storage> Store<S> {
 
 /// What a commit wrote as a whole can be patched from now on. The last frames of its run are those of what was staged.
 fn renew_bases(bases: &mut Bases, run: &Run, staged: &mut BTreeMap<PageNo, Box<[u8]>>, page_size: PageSize) {
-    let whole = run.frames.iter().filter(|frame| frame.base.is_none()).count();
+    let admits = Bases::admit(run.frames.iter().filter(|frame| frame.base.is_none()).count(), page_size);
     let spilled = run.frames.len().saturating_sub(staged.len());
     for (frame, (number, page)) in run.frames.get(spilled..).unwrap_or_default().iter().zip(staged) {
         let FrameRef { page: written, offset, body_bytes, base, .. } = *frame;
         debug_assert_eq!(written, *number);
         match base {
             Some(_) => bases.used(written),
-            None if !Bases::admit(whole, page_size) => {}
+            None if !admits => {}
             None => bases.insert(Base { number: written, page: core::mem::take(page), offset, body_bytes }),
         }
     }

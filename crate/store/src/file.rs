@@ -116,7 +116,7 @@ pub(crate) struct Patch<'b> {
 }
 
 impl Patch<'_> {
-    /// How long the body of its base is; bounded by where it lies in the file.
+    /// How long the body of its base is: no longer than any body of a page.
     pub const fn base_bytes(&self) -> usize {
         self.base.body_bytes as usize
     }
@@ -185,12 +185,15 @@ mod tests {
     use crate::format::body::{append_body, append_patch};
     use crate::ids::CommitId;
 
+    fn log() -> Face {
+        let (name, database) = ("log-0".into(), DatabaseId([3; 16]));
+        Face { name, kind: FileKind::Log, id: 1, database, subkey: None, dictionary: None }
+    }
+
     /// FORMAT: patch-2
     #[test]
     fn a_patch_is_made_of_a_page_of_an_earlier_commit() {
-        let name = "log-0".into();
-        let face =
-            Face { name, kind: FileKind::Log, id: 1, database: DatabaseId([3; 16]), subkey: None, dictionary: None };
+        let face = log();
         let (mut base, mut decoder, mut page) = (Vec::new(), Decoder::default(), vec![0; 512]);
         append_body(&mut base, face.place(4096, 1), CommitId(9), &[5; 512], None, None);
         let named = PatchBase { back: 904, body_bytes: u32::try_from(base.len()).unwrap() };
@@ -208,9 +211,7 @@ mod tests {
     /// FORMAT: body-5
     #[test]
     fn a_body_is_of_the_commit_that_the_table_says() {
-        let name = "log-0".into();
-        let face =
-            Face { name, kind: FileKind::Log, id: 1, database: DatabaseId([3; 16]), subkey: None, dictionary: None };
+        let face = log();
         let mut body = Vec::new();
         append_body(&mut body, face.place(4096, 1), CommitId(9), &[5; 512], None, None);
         for (commit, opens) in [(9, true), (8, false), (10, false)] {

@@ -70,10 +70,10 @@ impl Record {
 
     /// Where the body of its base lies; its own, if it is no patch.
     fn base_location(&self) -> Location {
-        let (file, offset) = self.location.place();
         self.base.map_or(self.location, |base| {
+            let offset = self.location.offset().saturating_sub(u64::from(base.back));
             // Of which commit the base is, only its body says.
-            Location::new(FileSlot(file), offset.saturating_sub(u64::from(base.back)), base.body_bytes, CommitId::ZERO)
+            Location::new(self.location.file(), offset, base.body_bytes, CommitId::ZERO)
         })
     }
 }

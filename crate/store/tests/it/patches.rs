@@ -17,6 +17,13 @@ fn edited(number: u32, version: u64) -> Vec<u8> {
     page
 }
 
+/// Commits one page by itself.
+fn put_one(store: &mut Store<MemStorage>, number: u32, raw: &[u8]) {
+    let mut txn = store.begin();
+    txn.write(page(number), raw).unwrap();
+    store.commit(txn, Commit::default()).unwrap();
+}
+
 fn edit(store: &mut Store<MemStorage>, numbers: impl IntoIterator<Item = u32>, version: u64) {
     let mut txn = store.begin();
     for number in numbers {
@@ -238,9 +245,7 @@ fn pages_of_large_commits_and_those_that_changed_much_are_whole() {
     assert!(!is_patch(&store.snapshot(), 1));
     // From then on that is what is compared with.
     much[700..710].fill(2);
-    let mut txn = store.begin();
-    txn.write(page(1), &much).unwrap();
-    store.commit(txn, Commit::default()).unwrap();
+    put_one(&mut store, 1, &much);
     assert_eq!(patches(&store), 5);
     let mut out = vec![0; 1024];
     store.snapshot().read(page(1), &mut out, &mut Scratch::default()).unwrap();
@@ -327,9 +332,7 @@ fn a_page_of_zeros_is_nothing_whatever_it_was_before() {
     raw[104..204].copy_from_slice(&edited(1, 1)[104..204]);
     txn.write(page(1), &raw).unwrap();
     store.commit(txn, Commit::default()).unwrap();
-    let mut txn = store.begin();
-    txn.write(page(1), &[0; 1024]).unwrap();
-    store.commit(txn, Commit::default()).unwrap();
+    put_one(&mut store, 1, &[0; 1024]);
     assert_eq!(patches(&store), 0);
     assert_eq!(store.snapshot().record(page(1), &mut Scratch::default()).unwrap().unwrap().stored_bytes, 20 + 44);
 }
@@ -341,9 +344,7 @@ fn a_patch_that_takes_more_than_the_whole_page_did_is_none() {
     let mut raw = vec![5; 1024];
     for version in 0..2 {
         raw.iter_mut().skip(40 * version).step_by(50).for_each(|byte| *byte += 1);
-        let mut txn = store.begin();
-        txn.write(page(1), &raw).unwrap();
-        store.commit(txn, Commit::default()).unwrap();
+        put_one(&mut store, 1, &raw);
     }
     assert_eq!(patches(&store), 0, "both compress to less than the twenty places take");
     let mut out = vec![0; 1024];
@@ -427,9 +428,8 @@ fn a_codec_that_another_process_chose_is_taken_up_with_its_root() {
     other.set_codec(CodecChoice::NONE, CodecChoice::NONE).unwrap();
     drop(other);
     store.refresh().unwrap();
-    let mut txn = store.begin();
-    txn.write(page(9), &content(store.page_size(), 9, 1)).unwrap();
-    store.commit(txn, Commit::default()).unwrap();
+    let raw = content(store.page_size(), 9, 1);
+    put_one(&mut store, 9, &raw);
     edit(&mut store, 1..=4, 2);
     let record = store.snapshot().record(page(9), &mut Scratch::default()).unwrap().unwrap();
     assert_eq!((record.codec, patches(&store)), (Codec::None, 0));
